@@ -1,0 +1,3 @@
+module github.com/aksess/aksess
+
+go 1.26

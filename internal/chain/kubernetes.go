@@ -1,0 +1,73 @@
+package chain
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Labels and annotations of Azure workload identity on Kubernetes objects
+// (https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html).
+const (
+	LabelUse = "azure.workload.identity/use" // on the pod; exactly "true"
+
+	AnnotationClientID           = "azure.workload.identity/client-id"                        // on the service account
+	AnnotationTenantID           = "azure.workload.identity/tenant-id"                        // on the service account
+	AnnotationTokenExpiration    = "azure.workload.identity/service-account-token-expiration" // seconds; the pod's wins
+	AnnotationSkipContainers     = "azure.workload.identity/skip-containers"                  // on the pod
+	AnnotationInjectProxySidecar = "azure.workload.identity/inject-proxy-sidecar"             // on the pod
+	AnnotationProxySidecarPort   = "azure.workload.identity/proxy-sidecar-port"               // on the pod
+)
+
+// Environment variables that Azure's SDKs read for workload identity.
+const (
+	EnvClientID           = "AZURE_CLIENT_ID"
+	EnvTenantID           = "AZURE_TENANT_ID"
+	EnvFederatedTokenFile = "AZURE_FEDERATED_TOKEN_FILE"
+	EnvAuthorityHost      = "AZURE_AUTHORITY_HOST"
+)
+
+// Where the projected token is mounted. Upstream moved it in v1.6.0; programs
+// that hard-coded the old path still look there.
+const (
+	TokenMountPath    = "/var/run/secrets/azure/wi"
+	TokenPath         = "token/azure-identity-token"
+	TokenFile         = TokenMountPath + "/" + TokenPath
+	OldTokenMountPath = "/var/run/secrets/azure/tokens"
+	OldTokenPath      = "azure-identity-token"
+	OldTokenFile      = OldTokenMountPath + "/" + OldTokenPath
+)
+
+// Values that both sides of the handshake must agree on.
+const (
+	// TokenAudience is the audience of a federated assertion in Azure's public cloud.
+	TokenAudience = "api://AzureADTokenExchange"
+	// PublicAuthorityHost is the token service of Azure's public cloud.
+	PublicAuthorityHost = "https://login.microsoftonline.com/"
+
+	DefaultTokenExpiration = 3600  // seconds
+	MinTokenExpiration     = 3600  // seconds
+	MaxTokenExpiration     = 86400 // seconds
+	DefaultProxyPort       = 8000
+
+	// MaxFederatedCredentials is Entra ID's limit for one identity
+	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).
+	MaxFederatedCredentials = 20
+)
+
+const subjectPrefix = "system:serviceaccount:"
+
+// Subject returns the `sub` that Kubernetes puts into the tokens of a service account.
+func Subject(namespace, name string) string {
+	return subjectPrefix + namespace + ":" + name
+}
+
+// ParseSubject splits a Kubernetes subject into namespace and service account
+// name. It fails on anything that [Subject] could not have made.
+func ParseSubject(subject string) (namespace, name string, err error) {
+	rest, ok := strings.CutPrefix(subject, subjectPrefix)
+	namespace, name, found := strings.Cut(rest, ":")
+	if !ok || !found || namespace == "" || name == "" || strings.ContainsAny(name, ": ") || strings.Contains(namespace, " ") {
+		return "", "", fmt.Errorf("subject %q is not of the form system:serviceaccount:NAMESPACE:NAME", subject)
+	}
+	return namespace, name, nil
+}
