@@ -1,0 +1,111 @@
+package access
+
+import (
+	"net/netip"
+
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// Principal is who asks, as the access token names it.
+type Principal struct {
+	TenantID   string   // tid
+	ObjectID   string   // oid: what role assignments and access policies name
+	AppID      string   // appid: the client id
+	ResourceID string   // xms_mirid: the ARM id of a managed identity, else ""
+	Groups     []string // object ids of groups the principal is a member of
+}
+
+// Action is what an operation needs, in Azure's resource provider operations
+// (https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations).
+type Action struct {
+	Name string // "Microsoft.KeyVault/vaults/secrets/getSecret/action"
+	Data bool   // a data action: only dataActions of a role grant it
+}
+
+// Verdict is a decision with its explanation.
+type Verdict struct {
+	Allowed bool
+	Link    chain.Link // the link that decided: access or firewall
+	By      string     // what allowed it: `role "Key Vault Secrets User" at /subscriptions/…`; "" when refused
+	Looked  string     // what was looked at: "3 role assignments of 44444444-…, 1 at or above the scope"
+	Nearest string     // when refused, the nearest miss and what differs; "" when there is none
+	Fix     string     // when refused, the one thing to change
+}
+
+// Permission is one permission set of a role definition. The strings may hold
+// the wildcard * at any place.
+type Permission struct {
+	Actions        []string `json:"actions"`
+	NotActions     []string `json:"notActions"`
+	DataActions    []string `json:"dataActions"`
+	NotDataActions []string `json:"notDataActions"`
+}
+
+// RoleDefinition is a built-in or custom role
+// (https://learn.microsoft.com/rest/api/authorization/role-definitions).
+type RoleDefinition struct {
+	ID               string       `json:"id"`       // GUID
+	Name             string       `json:"roleName"` // "Storage Blob Data Contributor"
+	Type             string       `json:"type"`     // "BuiltInRole" or "CustomRole"
+	Description      string       `json:"description"`
+	Permissions      []Permission `json:"permissions"`
+	AssignableScopes []string     `json:"assignableScopes"`
+	CreatedOn        string       `json:"createdOn,omitempty"` // RFC 3339
+	UpdatedOn        string       `json:"updatedOn,omitempty"` // RFC 3339
+}
+
+// Assignment gives a role to a principal at a scope
+// (https://learn.microsoft.com/rest/api/authorization/role-assignments).
+type Assignment struct {
+	Name          string `json:"name"` // GUID
+	Scope         string `json:"scope"`
+	RoleID        string `json:"roleId"` // GUID of the role definition
+	PrincipalID   string `json:"principalId"`
+	PrincipalType string `json:"principalType"`
+	Description   string `json:"description,omitempty"`
+	Condition     string `json:"condition,omitempty"`
+	Version       string `json:"conditionVersion,omitempty"`
+	CreatedOn     string `json:"createdOn"` // RFC 3339
+	UpdatedOn     string `json:"updatedOn"` // RFC 3339
+	CreatedBy     string `json:"createdBy"`
+}
+
+// ID is the assignment's ARM id.
+func (a Assignment) ID() string {
+	scope := a.Scope
+	if scope == "/" {
+		scope = ""
+	}
+	return scope + "/providers/Microsoft.Authorization/roleAssignments/" + a.Name
+}
+
+// Grant is an assignment with the role it gives.
+type Grant struct {
+	Assignment Assignment
+	Role       RoleDefinition
+}
+
+// Policy is one access policy of a vault
+// (https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults, AccessPolicyEntry).
+type Policy struct {
+	TenantID      string
+	ObjectID      string
+	ApplicationID string              // compound identity; "" for most
+	Permissions   map[string][]string // "secrets": ["get", "list"]; compared without case; "all" grants all
+}
+
+// Network is a resource's firewall (networkAcls of vaults and storage accounts).
+type Network struct {
+	PublicAccessDisabled bool
+	DefaultDeny          bool
+	TrustedServices      bool     // bypass AzureServices
+	IPRules              []string // IPv4 addresses or CIDR ranges
+	SubnetIDs            []string
+}
+
+// Origin is where a request comes from, as its connection says.
+type Origin struct {
+	Address        netip.Addr
+	SubnetID       string // the virtual network's subnet that the address belongs to, when known
+	TrustedService bool
+}

@@ -1,0 +1,62 @@
+package directory
+
+import "time"
+
+// Tenant is a directory.
+type Tenant struct {
+	ID          string `json:"id"`     // GUID
+	Domain      string `json:"domain"` // "contoso.onmicrosoft.com"
+	DisplayName string `json:"displayName"`
+	Country     string `json:"country"`
+}
+
+// Kinds of principals.
+const (
+	TypeApplication     = "Application"     // an app registration with its service principal
+	TypeManagedIdentity = "ManagedIdentity" // a user-assigned or system-assigned identity
+)
+
+// Principal is a service principal with the credentials that may sign in as it.
+type Principal struct {
+	TenantID    string    `json:"tenantId"`
+	ObjectID    string    `json:"objectId"`    // of the service principal: oid, principalId
+	AppID       string    `json:"appId"`       // client id
+	AppObjectID string    `json:"appObjectId"` // of the app registration; "" for managed identities
+	Type        string    `json:"type"`        // TypeApplication or TypeManagedIdentity
+	DisplayName string    `json:"displayName"`
+	ResourceID  string    `json:"resourceId"` // ARM id of a managed identity, as created
+	Disabled    bool      `json:"disabled,omitempty"`
+	Groups      []string  `json:"groups,omitempty"`
+	Created     time.Time `json:"created"`
+
+	Federated    []FederatedCredential `json:"federated,omitempty"`
+	Secrets      []Secret              `json:"secrets,omitempty"`
+	Certificates []Certificate         `json:"certificates,omitempty"`
+}
+
+// FederatedCredential trusts the tokens of one subject of one issuer
+// (https://learn.microsoft.com/rest/api/managedidentity/federated-identity-credentials).
+type FederatedCredential struct {
+	ID          string   `json:"id"` // GUID
+	Name        string   `json:"name"`
+	Issuer      string   `json:"issuer"`
+	Subject     string   `json:"subject"`
+	Audiences   []string `json:"audiences"`
+	Description string   `json:"description,omitempty"`
+}
+
+// Secret is a client secret. Only its digest is kept.
+type Secret struct {
+	ID      string    `json:"id"` // keyId, GUID
+	Name    string    `json:"name"`
+	Hint    string    `json:"hint"` // first three characters, as Graph shows them
+	Salt    []byte    `json:"salt"`
+	Digest  []byte    `json:"digest"` // SHA-256 of salt and secret; secrets are random and long, so no slow hash is needed
+	Expires time.Time `json:"expires"`
+}
+
+// Certificate is a client certificate.
+type Certificate struct {
+	ID  string `json:"id"` // keyId, GUID
+	DER []byte `json:"der"`
+}
