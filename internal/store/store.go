@@ -8,9 +8,11 @@ import (
 
 // Limits that every backend enforces.
 const (
-	MaxKeyLength = 4096     // bytes
+	MaxKeyLength = 4096     // bytes of a key; a kind and a key have at least one
 	MaxValue     = 16 << 20 // bytes of one document
 	MaxOps       = 4096     // operations in one Apply
+	MaxPage      = 32 << 20 // bytes of documents in one Page, past which it ends early
+	DefaultLimit = 1000     // documents in one Page when the Query says nothing
 )
 
 // Errors of a store. Everything else is a failure of the medium.
@@ -19,6 +21,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: a condition of a write did not hold. The error that wraps it is a *ConflictError.
 	ErrConflict = errors.New("condition not met")
+	// ErrInvalid: an operation that is beyond a limit or contradicts itself. Nothing was written.
+	ErrInvalid = errors.New("invalid operation")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 )
@@ -83,6 +87,7 @@ func (c Condition) Holds(exists bool, version int64) bool {
 }
 
 // Op is one operation of an Apply: a write, a delete, or only a check.
+// The store copies Value: the caller may use the slice again.
 type Op struct {
 	Kind, Key string
 	Value     []byte // nil with Delete or Check
@@ -96,10 +101,12 @@ type Query struct {
 	Prefix string // only keys that begin so
 	After  string // only keys greater than this one: the continuation of an earlier page
 	Before string // only keys less than this one, when not ""
-	Limit  int    // at most this many; 0 means 1000
+	Limit  int    // at most this many; 0 means DefaultLimit
 }
 
-// Page is one part of a listing. More says that documents follow after the last one.
+// Page is one part of a listing, as of one moment. More says that documents
+// follow after the last one; it alone says so, as a page of large documents
+// ends before Limit (see MaxPage).
 type Page struct {
 	Docs []Doc
 	More bool
@@ -113,7 +120,9 @@ type Store interface {
 	List(ctx context.Context, kind string, q Query) (Page, error)
 	// Apply performs all operations or none and returns only when they are on
 	// disk. It returns the version of each written document, 0 for deletes and
-	// checks. A failed condition is a *ConflictError. An Apply that has begun
+	// checks. Operations take effect in order: a condition sees what earlier
+	// operations of the same call did. The first condition that fails is
+	// returned as a *ConflictError. An Apply that has begun
 	// is not undone by the context's end; the caller is then told the context's error.
 	Apply(ctx context.Context, ops ...Op) ([]int64, error)
 	// Generation grows with every write to any of the kinds that a later Get
@@ -127,7 +136,8 @@ type Store interface {
 	OpenContent(ctx context.Context, ref ContentRef) (io.ReadSeekCloser, error)
 	// DeleteContent removes content; removing what is not there is no error.
 	DeleteContent(ctx context.Context, ref ContentRef) error
-	// Close waits for writes under way and releases the medium.
+	// Close waits for writes under way and releases the medium. Every later
+	// call answers ErrClosed, but a second Close is no error.
 	Close() error
 }
 
