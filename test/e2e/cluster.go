@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// readyLimit is how long the control plane may take to be ready. It takes about
+// 4 s on an idle machine; a build beside it makes that much longer.
+const readyLimit = 2 * time.Minute
+
+// A Cluster is a running control plane: an API server, its store and its
+// controllers, reachable on loopback only. Its fields are read-only.
+type Cluster struct {
+	// Config and Kubeconfig, the path of a file, both belong to an administrator.
+	Config     *rest.Config
+	Kubeconfig string
+	// IssuerURL is the issuer of the cluster's service account tokens, which is
+	// the API server itself: its discovery document and keys are public.
+	IssuerURL string
+	// CAPEM and CAFile are the authority that signed the API server's certificate.
+	CAPEM  []byte
+	CAFile string
+	// Client and Dynamic are the administrator's clients.
+	Client  kubernetes.Interface
+	Dynamic dynamic.Interface
+
+	ca        *authority
+	dir       string
+	processes []*Process
+}
+
+// StartCluster starts a control plane and ends it with the test. It needs the
+// programs that tools/kubernetes/build makes, in KUBE_BIN_DIR or in the cache.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	bin := binDir(t)
+	c, err := newCluster(t.TempDir())
+	if err != nil {
+		t.Fatalf("preparing the control plane: %v", err)
+	}
+	etcd := "http://" + freeAddress(t)
+	for _, command := range []Command{
+		c.etcd(bin, etcd, "http://"+freeAddress(t)),
+		c.apiServer(bin, etcd),
+		c.controllerManager(bin),
+	} {
+		c.processes = append(c.processes, StartProcess(t, command))
+	}
+	c.waitReady(t)
+	c.publishIssuer(t)
+	return c
+}
+
+// newCluster makes the keys, certificates and clients of a control plane that
+// keeps its files in dir.
+func newCluster(dir string) (*Cluster, error) {
+	ca, err := newAuthority("aksess-e2e")
+	if err != nil {
+		return nil, err
+	}
+	address, err := loopbackAddress()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		IssuerURL: "https://" + address,
+		CAPEM:     ca.pem,
+		CAFile:    filepath.Join(dir, "ca.crt"),
+		ca:        ca,
+		dir:       dir,
+	}
+	if err := c.writeKeys(); err != nil {
+		return nil, err
+	}
+	if c.Kubeconfig, err = c.writeKubeconfig("admin", "system:masters"); err != nil {
+		return nil, err
+	}
+	if c.Config, err = restConfig(c.Kubeconfig); err != nil {
+		return nil, err
+	}
+	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
+		return nil, err
+	}
+	c.Dynamic, err = dynamic.NewForConfig(c.Config)
+	return c, err
+}
+
+// writeKeys puts the authority, the API server's certificate and the key of the
+// service account tokens where the programs read them.
+func (c *Cluster) writeKeys() error {
+	serving, err := c.ca.server("kube-apiserver",
+		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}, net.IPv4(127, 0, 0, 1))
+	if err != nil {
+		return err
+	}
+	if err := serving.write(c.file("apiserver")); err != nil {
+		return err
+	}
+	private, public, err := newSigningKey()
+	if err != nil {
+		return err
+	}
+	for path, content := range map[string][]byte{c.CAFile: c.CAPEM, c.file("sa.key"): private, c.file("sa.pub"): public} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) etcd(bin, client, peer string) Command {
+	path := filepath.Join(bin, "etcd")
+	return Command{Name: "etcd", Path: path, Args: []string{
+		"--data-dir=" + c.file("etcd"),
+		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
+		"--initial-cluster=default=" + peer,
+		"--logger=zap", "--log-level=warn",
+	}}
+}
+
+func (c *Cluster) apiServer(bin, etcd string) Command {
+	host, port, _ := strings.Cut(strings.TrimPrefix(c.IssuerURL, "https://"), ":")
+	return Command{Name: "kube-apiserver", Path: filepath.Join(bin, "kube-apiserver"), Args: []string{
+		"--etcd-servers=" + etcd,
+		"--bind-address=" + host, "--secure-port=" + port,
+		"--tls-cert-file=" + c.file("apiserver.crt"), "--tls-private-key-file=" + c.file("apiserver.key"),
+		"--cert-dir=" + c.file("apiserver-generated"),
+		"--client-ca-file=" + c.CAFile,
+		"--authorization-mode=Node,RBAC",
+		"--allow-privileged=true",
+		"--service-account-issuer=" + c.IssuerURL,
+		"--service-account-jwks-uri=" + c.IssuerURL + "/openid/v1/jwks",
+		"--service-account-signing-key-file=" + c.file("sa.key"),
+		"--service-account-key-file=" + c.file("sa.pub"),
+		"--api-audiences=" + c.IssuerURL + ",https://kubernetes.default.svc",
+		"--service-cluster-ip-range=10.96.0.0/24",
+		// There is no network that a pod could reach the API server's endpoint on.
+		"--endpoint-reconciler-type=none",
+	}}
+}
+
+func (c *Cluster) controllerManager(bin string) Command {
+	return Command{Name: "kube-controller-manager", Path: filepath.Join(bin, "kube-controller-manager"), Args: []string{
+		"--kubeconfig=" + c.Kubeconfig,
+		"--service-account-private-key-file=" + c.file("sa.key"),
+		"--root-ca-file=" + c.CAFile,
+		"--leader-elect=false",
+		"--secure-port=0",
+	}}
+}
+
+// waitReady waits until the API server serves and the controllers work.
+func (c *Cluster) waitReady(t testing.TB) {
+	t.Helper()
+	EventuallyRunning(t, readyLimit, "API server ready", func() error {
+		_, err := c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
+		return err
+	}, c.processes...)
+	EventuallyRunning(t, readyLimit, "controllers at work", func() error {
+		_, err := c.Client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(t.Context(), "default", metav1.GetOptions{})
+		return err
+	}, c.processes...)
+}
+
+// publishIssuer lets anyone read the discovery document and the keys, as a
+// managed cluster's public issuer does.
+func (c *Cluster) publishIssuer(t testing.TB) {
+	t.Helper()
+	_, err := c.Client.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "public-issuer"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:service-account-issuer-discovery"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:unauthenticated"}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatalf("publishing the issuer: %v", err)
+	}
+}
+
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
+
+// binDir finds the programs of the control plane.
+func binDir(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("KUBE_BIN_DIR")
+	if dir == "" {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, filepath.Join("..", "..", "tools", "kubernetes", "build"), "-n").Output()
+		if err != nil {
+			t.Fatalf("asking tools/kubernetes/build for its folder: %v", err)
+		}
+		dir = strings.TrimSpace(string(out))
+	}
+	for _, program := range []string{"etcd", "kube-apiserver", "kube-controller-manager"} {
+		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+			t.Fatalf("no %s in %s: run tools/kubernetes/build first", program, dir)
+		}
+	}
+	return dir
+}
+
+// freeAddress returns a loopback address with a port that is free now.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	address, err := loopbackAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+func loopbackAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}

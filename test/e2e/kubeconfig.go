@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// clientQPS lifts client-go's own throttle, which is slower than the tests.
+const clientQPS = 200
+
+// User writes a kubeconfig for a user in the groups, identified by a client
+// certificate, and returns its path. What the user may do is RBAC's decision.
+func (c *Cluster) User(t testing.TB, user string, groups ...string) string {
+	t.Helper()
+	path, err := c.writeKubeconfig(user, groups...)
+	if err != nil {
+		t.Fatalf("making user %q: %v", user, err)
+	}
+	return path
+}
+
+func (c *Cluster) writeKubeconfig(user string, groups ...string) (string, error) {
+	pair, err := c.ca.client(user, groups...)
+	if err != nil {
+		return "", err
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["e2e"] = &clientcmdapi.Cluster{Server: c.IssuerURL, CertificateAuthorityData: c.CAPEM}
+	config.AuthInfos[user] = &clientcmdapi.AuthInfo{ClientCertificateData: pair.cert, ClientKeyData: pair.key}
+	config.Contexts["e2e"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: user}
+	config.CurrentContext = "e2e"
+	path := filepath.Join(c.dir, user+".kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("writing the kubeconfig of %q: %w", user, err)
+	}
+	return path, nil
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = clientQPS, clientQPS
+	return config, nil
+}
