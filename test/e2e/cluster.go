@@ -123,8 +123,7 @@ func (c *Cluster) writeKeys() error {
 }
 
 func (c *Cluster) etcd(bin, client, peer string) Command {
-	path := filepath.Join(bin, "etcd")
-	return Command{Name: "etcd", Path: path, Args: []string{
+	return Command{Name: "etcd", Path: filepath.Join(bin, "etcd"), Args: []string{
 		"--data-dir=" + c.file("etcd"),
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
