@@ -16,6 +16,13 @@ const (
 	AnnotationSkipContainers     = "azure.workload.identity/skip-containers"                  // on the pod
 	AnnotationInjectProxySidecar = "azure.workload.identity/inject-proxy-sidecar"             // on the pod
 	AnnotationProxySidecarPort   = "azure.workload.identity/proxy-sidecar-port"               // on the pod
+
+	// AnnotationMirrorPod marks the API server's copy of a static pod
+	// (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror).
+	AnnotationMirrorPod = "kubernetes.io/config.mirror"
+	// AnnotationLocalAzureCA carries the certificate authority of a local Azure
+	// into a pod, PEM, from where the downward API projects it into a file.
+	AnnotationLocalAzureCA = "aksess.github.io/local-azure-ca"
 )
 
 // Environment variables that Azure's SDKs read for workload identity.
@@ -37,6 +44,12 @@ const (
 	OldTokenFile      = OldTokenMountPath + "/" + OldTokenPath
 )
 
+// Where the certificate authority of a local Azure is mounted.
+const (
+	LocalAzureMountPath = "/var/run/secrets/aksess"
+	LocalAzureCAFile    = LocalAzureMountPath + "/ca.crt"
+)
+
 // Values that both sides of the handshake must agree on.
 const (
 	// TokenAudience is the audience of a federated assertion in Azure's public cloud.
@@ -53,6 +66,9 @@ const (
 	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).
 	MaxFederatedCredentials = 20
 )
+
+// DefaultServiceAccount is the service account of a pod that names none.
+const DefaultServiceAccount = "default"
 
 const subjectPrefix = "system:serviceaccount:"
 

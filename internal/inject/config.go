@@ -1,0 +1,140 @@
+package inject
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// Config is what the operator of a cluster decides for all its pods. The zero
+// value works: Azure's public cloud, no default tenant, no proxy.
+type Config struct {
+	TenantID      string // tenant of service accounts that name none; a GUID or a domain
+	AuthorityHost string // token service; chain.PublicAuthorityHost when empty
+	Audience      string // audience of the projected token; chain.TokenAudience when empty
+
+	// NoOldTokenPath leaves out the second mount of the token, at the path that
+	// upstream used before v1.6.0 and that many programs still hard-code.
+	NoOldTokenPath bool
+
+	Proxy      Proxy
+	LocalAzure *LocalAzure // nil: the pods talk to the real Azure
+}
+
+// Proxy describes the IMDS proxy that pods can ask for by annotation.
+type Proxy struct {
+	Image     string // image of the proxy; a pod that asks for the proxy is refused while it is empty
+	InitImage string // image of the step that redirects IMDS traffic; likewise
+	Port      int    // port of pods that choose none; chain.DefaultProxyPort when 0
+	LogLevel  string // passed on to the proxy; "info" when empty
+
+	// Classic injects the proxy as an ordinary container, for API servers that
+	// do not know sidecar containers (Kubernetes before 1.29).
+	Classic bool
+	// UnprivilegedInit gives the init step NET_ADMIN alone. The zero value runs
+	// it privileged, which upstream's iptables image is built for.
+	UnprivilegedInit bool
+}
+
+// LocalAzure tells pods how to reach a local Azure: through its CONNECT proxy,
+// trusting its certificate authority. Exactly one of CA and CAConfigMap is set.
+type LocalAzure struct {
+	ProxyURL string // http URL that pods can reach, without credentials
+	NoProxy  string // hosts reached directly; the cluster's own names when empty
+
+	// CA is the authority's certificate, PEM. It travels in an annotation of the
+	// pod and a downward API volume, so no namespace needs to hold an object.
+	CA []byte
+	// CAConfigMap names a ConfigMap in every pod's namespace with the key ca.crt.
+	CAConfigMap string
+	// TrustStoreKey is the key of a PKCS #12 trust store in that ConfigMap. With
+	// it JVMs are configured as well; they read no PEM file.
+	TrustStoreKey string
+	// TrustStorePassword opens the trust store. It protects nothing secret.
+	TrustStorePassword string
+}
+
+// DefaultNoProxy is reached without the proxy by pods of a local Azure: the
+// pod itself and the cluster. The kubelet expands the reference.
+const DefaultNoProxy = "localhost,127.0.0.1,::1,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)"
+
+// Validate reports the first setting that no pod could be served with.
+func (c Config) Validate() error {
+	if c.TenantID != "" && !validTenant(c.TenantID) {
+		return fmt.Errorf("tenant id %q is neither a GUID nor a domain name", c.TenantID)
+	}
+	if u, err := url.Parse(c.authorityHost()); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Errorf("authority host %q is not an https URL", c.AuthorityHost)
+	}
+	if c.Proxy.Port != 0 && !validPort(int64(c.Proxy.Port)) {
+		return fmt.Errorf("proxy port %d is not between 1 and 65535", c.Proxy.Port)
+	}
+	if (c.Proxy.Image == "") != (c.Proxy.InitImage == "") {
+		return errors.New("the proxy needs two images, its own and the one of its init step; only one is set")
+	}
+	if c.LocalAzure == nil {
+		return nil
+	}
+	return c.LocalAzure.validate()
+}
+
+func (l *LocalAzure) validate() error {
+	u, err := url.Parse(l.ProxyURL)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || u.User != nil {
+		return fmt.Errorf("proxy URL %q of the local Azure is not of the form http://HOST:PORT", l.ProxyURL)
+	}
+	if (len(l.CA) == 0) == (l.CAConfigMap == "") {
+		return errors.New("the local Azure needs one source for its certificate authority: a certificate or a ConfigMap")
+	}
+	if len(l.CA) > 0 {
+		if block, _ := pem.Decode(l.CA); block == nil || block.Type != "CERTIFICATE" {
+			return errors.New("the certificate authority of the local Azure is not a PEM certificate")
+		}
+		if bytes.Contains(l.CA, []byte("PRIVATE KEY")) {
+			return errors.New("the certificate authority of the local Azure comes with a private key, which must not reach a pod")
+		}
+	}
+	if l.TrustStoreKey != "" && l.CAConfigMap == "" {
+		return errors.New("a trust store can only come from a ConfigMap")
+	}
+	return nil
+}
+
+func (c Config) authorityHost() string {
+	if c.AuthorityHost == "" {
+		return chain.PublicAuthorityHost
+	}
+	return c.AuthorityHost
+}
+
+func (c Config) audience() string {
+	if c.Audience == "" {
+		return chain.TokenAudience
+	}
+	return c.Audience
+}
+
+func (p Proxy) port() int {
+	if p.Port == 0 {
+		return chain.DefaultProxyPort
+	}
+	return p.Port
+}
+
+func (p Proxy) logLevel() string {
+	if p.LogLevel == "" {
+		return "info"
+	}
+	return p.LogLevel
+}
+
+func (l *LocalAzure) noProxy() string {
+	if l.NoProxy == "" {
+		return DefaultNoProxy
+	}
+	return l.NoProxy
+}

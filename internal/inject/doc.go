@@ -1,0 +1,16 @@
+// Package inject is the first link of the chain: it decides what the webhook
+// does to a pod, and serves that decision to a Kubernetes API server.
+//
+// [Mutate] is the decision: a pod as JSON, its service account and a [Config]
+// give a JSON patch, the warnings a user should see and a summary, or a
+// [*Denied]. It is pure. The patch is built from the raw object and touches
+// only what is ours (variables, mounts, volumes, the proxy's containers), so a
+// field that this version has never heard of survives; it holds no remove
+// operation and is empty for a pod that already has everything.
+//
+// [Handler] serves the decision as an admission webhook, [Certificates] makes
+// and renews the certificate it is served with. Reading service accounts from a
+// cluster and writing the CA bundle into the webhook's own configuration is the
+// work of the kube subpackage: this package imports nothing of Kubernetes, so
+// that programs without a cluster can use it.
+package inject

@@ -1,0 +1,99 @@
+package inject
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// EnvVar is one variable of a container's environment.
+type EnvVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Environment returns the variables that the webhook sets in the containers of
+// a pod with this service account, in order, and the warnings that go with
+// them. File names are those inside a pod: a caller that runs the program
+// elsewhere replaces AZURE_FEDERATED_TOKEN_FILE and the CA variables.
+// Variables without a value are left out. The error is a [*Denied].
+func Environment(sa ServiceAccount, cfg Config) ([]EnvVar, []string, error) {
+	id, err := identify(sa, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings := id.warnings
+	if id.clientID == "" {
+		warnings = append(warnings, id.missingClient(sa))
+	}
+	if id.tenantID == "" {
+		warnings = append(warnings, id.missingTenant(sa))
+	}
+	variables := id.environment(cfg)
+	if cfg.LocalAzure != nil {
+		variables = append(variables, cfg.LocalAzure.environment()...)
+	}
+	return variables, warnings, nil
+}
+
+func (id identity) environment(cfg Config) []EnvVar {
+	variables := make([]EnvVar, 0, maxVariables)
+	for _, v := range [...]EnvVar{
+		{chain.EnvClientID, id.clientID},
+		{chain.EnvTenantID, id.tenantID},
+		{chain.EnvFederatedTokenFile, chain.TokenFile},
+		{chain.EnvAuthorityHost, cfg.authorityHost()},
+	} {
+		if v.Value != "" {
+			variables = append(variables, v)
+		}
+	}
+	return variables
+}
+
+// maxVariables is as many as there can be.
+const maxVariables = 16
+
+// environment covers the runtimes of the SDKs: Go and .NET read HTTPS_PROXY and
+// SSL_CERT_FILE, Python REQUESTS_CA_BUNDLE, Node NODE_EXTRA_CA_CERTS, curl the
+// lower-case names and CURL_CA_BUNDLE, a JVM only its own options.
+func (l *LocalAzure) environment() []EnvVar {
+	variables := []EnvVar{
+		{"HTTPS_PROXY", l.ProxyURL},
+		{"https_proxy", l.ProxyURL},
+		{"NO_PROXY", l.noProxy()},
+		{"no_proxy", l.noProxy()},
+		{"SSL_CERT_FILE", chain.LocalAzureCAFile},
+		{"REQUESTS_CA_BUNDLE", chain.LocalAzureCAFile},
+		{"NODE_EXTRA_CA_CERTS", chain.LocalAzureCAFile},
+		{"CURL_CA_BUNDLE", chain.LocalAzureCAFile},
+	}
+	if options := l.javaOptions(); options != "" {
+		variables = append(variables, EnvVar{"JAVA_TOOL_OPTIONS", options})
+	}
+	return variables
+}
+
+// javaOptions is empty without a trust store: a JVM that uses the proxy but
+// does not trust it fails later and less clearly than one that goes direct.
+func (l *LocalAzure) javaOptions() string {
+	if l.TrustStoreKey == "" {
+		return ""
+	}
+	u, err := url.Parse(l.ProxyURL)
+	if err != nil {
+		return ""
+	}
+	options := []string{
+		"-Dhttps.proxyHost=" + u.Hostname(),
+		"-Dhttps.proxyPort=" + u.Port(),
+		"-Dhttp.nonProxyHosts=localhost|127.*|*.svc|*.cluster.local",
+		"-Djavax.net.ssl.trustStore=" + chain.LocalAzureMountPath + "/" + l.TrustStoreKey,
+		"-Djavax.net.ssl.trustStoreType=PKCS12",
+	}
+	if l.TrustStorePassword != "" {
+		options = append(options, "-Djavax.net.ssl.trustStorePassword="+l.TrustStorePassword)
+	}
+	return strings.Join(options, " ")
+}

@@ -1,0 +1,115 @@
+package inject
+
+import (
+	"path"
+	"strings"
+
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// findings collects, over all containers, what upstream passes over in silence.
+// Each becomes one warning, however many containers it is about.
+type findings struct {
+	withoutClient []string // would start without AZURE_CLIENT_ID
+	withoutTenant []string
+	withEnvFrom   []string // may bring an AZURE_* variable that ours wins over
+	withSecret    []string // set a credential that the SDKs prefer
+	ownProxy      []string // set a proxy of their own, so never reach the local Azure
+	portClash     []string
+	visited       int
+}
+
+// strayCredentials are read by the SDKs' environment credential, which comes
+// before workload identity in every default chain.
+func strayCredentials() [2]string {
+	return [2]string{"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"}
+}
+
+func (m *mutation) observe(c *container) {
+	f := &m.findings
+	f.visited++
+	if m.id.clientID == "" && !c.hasEnv(chain.EnvClientID) {
+		f.withoutClient = append(f.withoutClient, c.Name)
+	}
+	if m.id.tenantID == "" && !c.hasEnv(chain.EnvTenantID) {
+		f.withoutTenant = append(f.withoutTenant, c.Name)
+	}
+	for _, from := range c.EnvFrom {
+		if from.Prefix == "" || strings.HasPrefix("AZURE_", from.Prefix) || strings.HasPrefix(from.Prefix, "AZURE_") {
+			f.withEnvFrom = append(f.withEnvFrom, c.Name)
+			break
+		}
+	}
+	for _, name := range strayCredentials() {
+		if c.hasEnv(name) {
+			f.withSecret = append(f.withSecret, c.Name)
+			break
+		}
+	}
+	if m.ownProxy(c) {
+		f.ownProxy = append(f.ownProxy, c.Name)
+	}
+	for _, p := range c.Ports {
+		if m.settings.proxy && c.Name != proxyName && p.ContainerPort == m.settings.proxyPort {
+			f.portClash = append(f.portClash, c.Name)
+			break
+		}
+	}
+}
+
+// observeOverlap warns about a mount above or below one of ours. Above, a
+// read-only volume leaves the runtime no place for ours; below, ours leaves
+// none for it.
+func (m *mutation) observeOverlap(c *container, v *mounted) {
+	for _, mount := range c.VolumeMounts {
+		at := path.Clean(mount.MountPath)
+		if !reserved(mount.Name) && (covers(at, v.mountPath) || covers(v.mountPath, at)) {
+			m.warn("container " + quote(c.Name) + " mounts volume " + quote(mount.Name) + " at " + quote(mount.MountPath) +
+				", which overlaps with " + v.mountPath + ": it may not start")
+		}
+	}
+}
+
+// checkSkipped warns about names that skip nothing.
+func (m *mutation) checkSkipped() {
+	var unknown []string
+	for _, name := range m.settings.skip {
+		switch {
+		case name == proxyName && m.settings.proxy:
+			m.warn("annotation " + chain.AnnotationSkipContainers + " names " + quote(proxyName) +
+				", which is not skipped: the proxy needs the identity")
+		case name == proxyInitName && m.settings.proxy:
+		case find(m.pod.Spec.Containers, name) < 0 && find(m.pod.Spec.InitContainers, name) < 0:
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		m.warn("annotation " + chain.AnnotationSkipContainers + " names " + quoteNames(unknown) + ": this pod has no such container")
+	}
+}
+
+// report turns the findings into warnings.
+func (m *mutation) report() {
+	f := &m.findings
+	if len(f.withoutClient) > 0 {
+		m.warn(m.id.missingClient(m.sa))
+	}
+	if len(f.withoutTenant) > 0 {
+		m.warn(m.id.missingTenant(m.sa))
+	}
+	if len(f.withEnvFrom) > 0 {
+		m.warn("envFrom of container " + quoteNames(f.withEnvFrom) + ": a variable from there does not override the AZURE_* variables set by the webhook")
+	}
+	if len(f.withSecret) > 0 {
+		m.warn("container " + quoteNames(f.withSecret) + " sets AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH: the SDKs prefer it to workload identity")
+	}
+	if len(f.ownProxy) > 0 {
+		m.warn("container " + quoteNames(f.ownProxy) + " sets HTTPS_PROXY itself: it does not reach the local Azure")
+	}
+	if len(f.portClash) > 0 {
+		m.warn("container " + quoteNames(f.portClash) + " declares the port of the proxy: choose another with annotation " + chain.AnnotationProxySidecarPort)
+	}
+	if f.visited == 0 && len(m.settings.skip) > 0 {
+		m.warn("annotation " + chain.AnnotationSkipContainers + " leaves no container with an identity")
+	}
+}

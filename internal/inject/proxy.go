@@ -1,0 +1,172 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// Names of the proxy's containers, as upstream gives them.
+const (
+	proxyName     = "azwi-proxy"
+	proxyInitName = "azwi-proxy-init"
+)
+
+// proxyUID is the user that the init step exempts from redirection. It is
+// fixed here because a pod-level runAsUser would otherwise send the proxy's own
+// traffic back into the proxy, for ever.
+const proxyUID = 1501
+
+// proxyContainer is the part of a container that we write.
+type proxyContainer struct {
+	Name            string            `json:"name"`
+	Image           string            `json:"image"`
+	ImagePullPolicy string            `json:"imagePullPolicy"`
+	Args            []string          `json:"args,omitempty"`
+	Ports           []port            `json:"ports,omitempty"`
+	Env             []EnvVar          `json:"env,omitempty"`
+	VolumeMounts    []json.RawMessage `json:"volumeMounts,omitempty"`
+	Lifecycle       *lifecycle        `json:"lifecycle,omitempty"`
+	RestartPolicy   string            `json:"restartPolicy,omitempty"`
+	SecurityContext securityContext   `json:"securityContext"`
+}
+
+type lifecycle struct {
+	PostStart struct {
+		Exec struct {
+			Command []string `json:"command"`
+		} `json:"exec"`
+	} `json:"postStart"`
+}
+
+type securityContext struct {
+	AllowPrivilegeEscalation *bool           `json:"allowPrivilegeEscalation,omitempty"`
+	Privileged               bool            `json:"privileged,omitempty"`
+	ReadOnlyRootFilesystem   bool            `json:"readOnlyRootFilesystem,omitempty"`
+	RunAsNonRoot             bool            `json:"runAsNonRoot"`
+	RunAsUser                int64           `json:"runAsUser"`
+	Capabilities             capabilities    `json:"capabilities"`
+	SeccompProfile           *seccompProfile `json:"seccompProfile,omitempty"`
+}
+
+type capabilities struct {
+	Add  []string `json:"add,omitempty"`
+	Drop []string `json:"drop"`
+}
+
+type seccompProfile struct {
+	Type string `json:"type"`
+}
+
+// checkProxy refuses pods whose proxy could not work.
+func (m *mutation) checkProxy() error {
+	const asked = "annotation " + chain.AnnotationInjectProxySidecar + " of the pod asks for the proxy"
+	switch {
+	case !m.settings.proxy:
+		return nil
+	case m.pod.Spec.HostNetwork:
+		return invalid("%s: hostNetwork is set to true, cannot inject proxy sidecar", asked)
+	case m.pod.windows():
+		return forbidden("%s, which runs on Linux only; this is a Windows pod", asked)
+	case m.cfg.Proxy.Image == "" || m.cfg.Proxy.InitImage == "":
+		return forbidden("%s, but this webhook has no proxy images configured", asked)
+	}
+	return nil
+}
+
+// patchProxy adds the proxy and its init step unless containers of those names
+// are there. As a sidecar it goes before the user's init containers, the init
+// step first of all, so that theirs are served as well. As an ordinary
+// container it cannot serve them, and the redirection goes last.
+func (m *mutation) patchProxy(volumes []mounted) {
+	if !m.settings.proxy {
+		return
+	}
+	inits, containers := m.pod.Spec.InitContainers, m.pod.Spec.Containers
+	initAt := find(inits, proxyInitName)
+	hasProxy := find(inits, proxyName) >= 0 || find(containers, proxyName) >= 0
+	var proxy, init json.RawMessage
+	if !hasProxy {
+		proxy = encode(m.proxy(volumes))
+		m.result.Summary.Proxy = true
+	}
+	if initAt < 0 {
+		init = encode(m.proxyInit())
+		m.result.Summary.Proxy = true
+	}
+	if m.cfg.Proxy.Classic {
+		m.prepend("/spec/containers", 0, containers != nil, proxy)
+		if init != nil {
+			m.appendTo("/spec/initContainers", inits != nil, []json.RawMessage{init})
+		}
+		return
+	}
+	m.prepend("/spec/initContainers", initAt+1, inits != nil, proxy)
+	m.prepend("/spec/initContainers", 0, inits != nil || proxy != nil, init)
+}
+
+// prepend inserts value into an array at an index; nil inserts nothing.
+func (m *mutation) prepend(path string, index int, exists bool, value json.RawMessage) {
+	switch {
+	case value == nil:
+	case exists:
+		m.op("add", path+"/"+strconv.Itoa(index), value)
+	default:
+		m.op("add", path, list(value))
+	}
+}
+
+func (m *mutation) proxy(volumes []mounted) proxyContainer {
+	portArg := fmt.Sprintf("--proxy-port=%d", m.settings.proxyPort)
+	logArg := "--log-level=" + m.cfg.Proxy.logLevel()
+	escalation := false
+	c := proxyContainer{
+		Name:            proxyName,
+		Image:           m.cfg.Proxy.Image,
+		ImagePullPolicy: "IfNotPresent",
+		Args:            []string{portArg, logArg},
+		Ports:           []port{{ContainerPort: m.settings.proxyPort}},
+		Env:             m.variables,
+		Lifecycle:       new(lifecycle),
+		SecurityContext: securityContext{
+			AllowPrivilegeEscalation: &escalation,
+			ReadOnlyRootFilesystem:   true,
+			RunAsNonRoot:             true,
+			RunAsUser:                proxyUID,
+			Capabilities:             capabilities{Drop: []string{"ALL"}},
+			SeccompProfile:           &seccompProfile{Type: "RuntimeDefault"},
+		},
+	}
+	c.Lifecycle.PostStart.Exec.Command = []string{"/proxy", portArg, "--probe", logArg}
+	if !m.cfg.Proxy.Classic {
+		c.RestartPolicy = "Always"
+	}
+	for i := range volumes {
+		volumes[i].used = true
+		c.VolumeMounts = append(c.VolumeMounts, volumes[i].mount)
+	}
+	m.result.Summary.Variables += len(m.variables)
+	m.result.Summary.Mounts += len(volumes)
+	return c
+}
+
+func (m *mutation) proxyInit() proxyContainer {
+	c := proxyContainer{
+		Name:            proxyInitName,
+		Image:           m.cfg.Proxy.InitImage,
+		ImagePullPolicy: "IfNotPresent",
+		Env:             []EnvVar{{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)}},
+		SecurityContext: securityContext{
+			Privileged:   !m.cfg.Proxy.UnprivilegedInit,
+			Capabilities: capabilities{Add: []string{"NET_ADMIN"}, Drop: []string{"ALL"}},
+		},
+	}
+	if m.cfg.Proxy.UnprivilegedInit {
+		escalation := false
+		c.SecurityContext.AllowPrivilegeEscalation = &escalation
+		c.SecurityContext.SeccompProfile = &seccompProfile{Type: "RuntimeDefault"}
+	}
+	return c
+}
