@@ -1,0 +1,314 @@
+package azapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/fault"
+)
+
+const defaultMaxBody = 1 << 20
+
+// ServeHTTP runs one request through the pipeline.
+func (s *Server) ServeHTTP(w http.ResponseWriter, httpRequest *http.Request) {
+	start := s.config.Now()
+	r := &Request{
+		Request: httpRequest,
+		ID:      s.config.NewID(),
+		Host:    hostOf(httpRequest),
+		Origin:  originOf(httpRequest),
+		Now:     start,
+		deps:    s,
+	}
+	r.Log = s.config.Log.With("request", r.ID)
+	recorder := &recorder{ResponseWriter: w}
+	err := s.serve(recorder, r)
+	event := s.event(r, recorder.status, err)
+	event.Duration = s.config.Now().Sub(start)
+	s.log(event)
+	if s.config.Observe != nil {
+		s.config.Observe(event)
+	}
+}
+
+// serve admits and handles; it renders the error that it returns.
+func (s *Server) serve(w *recorder, r *Request) (err error) {
+	entry := s.lookup(r.Host)
+	if entry == nil {
+		http.Error(w, fmt.Sprintf("aksess serves no host %q", r.Host), http.StatusMisdirectedRequest)
+		return fmt.Errorf("no service for host %q", r.Host)
+	}
+	r.Service = entry.service
+	commonHeaders(w.Header(), r)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			s.config.Log.Error("handler panicked", "request", r.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		if err != nil && !w.wrote {
+			renderError(w, r, err)
+		}
+	}()
+	if err := s.admit(entry, w, r); err != nil {
+		return err
+	}
+	return r.Operation.Handle(w, r)
+}
+
+func commonHeaders(h http.Header, r *Request) {
+	h.Set("x-ms-request-id", r.ID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if id := r.Header.Get("x-ms-client-request-id"); id != "" && len(id) <= 1024 {
+		h.Set("x-ms-client-request-id", id)
+	}
+	if r.Service.Headers != nil {
+		r.Service.Headers(h, r)
+	}
+}
+
+// admit does everything between the host and the handler.
+func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
+	query, err := lowerQuery(r.URL.RawQuery)
+	if err != nil {
+		query = nil
+	}
+	r.query = query
+	operation, params, allow := entry.table.find(r.Request, query)
+	r.Operation, r.params = operation, params
+	if err := s.target(r); err != nil {
+		return err
+	}
+	if operation == nil || !operation.Action.anonymous {
+		if len(entry.service.Audiences) > 0 {
+			if err := s.authenticate(r); err != nil {
+				return err
+			}
+		}
+	}
+	if operation == nil {
+		return s.refuse(r, Refusal{Stage: StageNoOperation, Allow: allow})
+	}
+	if err := s.version(r); err != nil {
+		return err
+	}
+	if !operation.Stream {
+		limit := operation.MaxBody
+		if limit == 0 {
+			limit = defaultMaxBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+	}
+	if operation.Action.anonymous {
+		return nil
+	}
+	return s.decide(r)
+}
+
+func (s *Server) target(r *Request) error {
+	if r.Service.Target == nil {
+		return nil
+	}
+	target, err := r.Service.Target(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	r.Target = target
+	return nil
+}
+
+func (s *Server) authenticate(r *Request) error {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return s.refuse(r, Refusal{Stage: StageNoToken})
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return s.refuse(r, Refusal{Stage: StageBadToken, Err: fmt.Errorf("the authorization scheme %.20q is not served, Bearer is", scheme)})
+	}
+	caller, err := s.config.Authenticator.Authenticate(r.Context(), strings.TrimSpace(token))
+	if err != nil {
+		return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
+	}
+	r.Caller = caller
+	if !audienceAccepted(r.Service.Audiences, r.Host, caller.Audience) {
+		return s.refuse(r, Refusal{Stage: StageAudience})
+	}
+	return nil
+}
+
+// audienceAccepted compares without a trailing slash; "{host}" stands for https://HOST.
+func audienceAccepted(accepted []string, host, audience string) bool {
+	audience = strings.TrimSuffix(audience, "/")
+	for _, want := range accepted {
+		if want == "{host}" {
+			want = "https://" + host
+		}
+		if audience == want {
+			return true
+		}
+	}
+	return false
+}
+
+var versionFormat = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]+\.[0-9]+)([.-]?[A-Za-z0-9._-]{1,32})?$`)
+
+// version accepts any well-formed api-version: a newer SDK must not be refused.
+func (s *Server) version(r *Request) error {
+	var required bool
+	switch r.Service.Version {
+	case VersionNone:
+		return nil
+	case VersionHeader:
+		r.Version = r.Header.Get("x-ms-version")
+	default:
+		r.Version = r.Query("api-version")
+		required = r.Service.Version == VersionQuery
+	}
+	if r.Version == "" && (!required || r.Operation.Action.anonymous) {
+		return nil
+	}
+	if !versionFormat.MatchString(r.Version) {
+		return s.refuse(r, Refusal{Stage: StageVersion})
+	}
+	return nil
+}
+
+func (s *Server) decide(r *Request) error {
+	if s.config.SubnetOf != nil {
+		r.Origin.SubnetID = s.config.SubnetOf(r.Origin)
+	}
+	if r.Service.Target != nil {
+		if verdict := access.Admit(r.Origin, r.Target.Network); !verdict.Allowed {
+			r.Verdict = verdict
+			return s.refuse(r, Refusal{Stage: StageFirewall, Verdict: verdict})
+		}
+	}
+	if r.Operation.Action.own != "" {
+		r.Verdict = access.Verdict{Allowed: true, By: r.Operation.Action.own}
+		return nil
+	}
+	verdict, err := s.verdict(r)
+	if err != nil {
+		return err
+	}
+	r.Verdict = verdict
+	if !verdict.Allowed {
+		return s.refuse(r, Refusal{Stage: StageAccess, Verdict: verdict})
+	}
+	return nil
+}
+
+func (s *Server) verdict(r *Request) (access.Verdict, error) {
+	grants := func() ([]access.Grant, error) { return s.config.Grants.Grants(r.Context(), r.Caller.Principal) }
+	if r.Service.Decide != nil {
+		return r.Service.Decide(r, grants)
+	}
+	held, err := grants()
+	if err != nil {
+		return access.Verdict{}, err
+	}
+	return access.DecideRole(r.Caller.Principal, r.Operation.Action.Access(), r.Scope(), held), nil
+}
+
+// Allowed decides about a further action of the same caller, for operations
+// whose need depends on the body, such as a role assignment's scope.
+func (r *Request) Allowed(ctx context.Context, action Action, scope string) (access.Verdict, error) {
+	held, err := r.deps.config.Grants.Grants(ctx, r.Caller.Principal)
+	if err != nil {
+		return access.Verdict{}, err
+	}
+	return access.DecideRole(r.Caller.Principal, action.Access(), scope, held), nil
+}
+
+// Scope is the ARM id that the operation is decided at.
+func (r *Request) Scope() string {
+	switch {
+	case r.Operation != nil && r.Operation.Scope != nil:
+		return r.Operation.Scope(r)
+	case r.Service.Target != nil:
+		return r.Target.ID
+	default:
+		return strings.TrimSuffix(r.URL.Path, "/")
+	}
+}
+
+func (s *Server) refuse(r *Request, refusal Refusal) error {
+	if r.Service.Refuse == nil {
+		return noOperation.New(r.Method, r.URL.Path)
+	}
+	err := r.Service.Refuse(r, refusal)
+	var coded *fault.Error
+	if errors.As(err, &coded) && coded.Explain == "" && refusal.Verdict.Nearest != "" {
+		coded.Explain = refusal.Verdict.Nearest
+	}
+	return err
+}
+
+func (s *Server) event(r *Request, status int, err error) Event {
+	event := Event{
+		Time: r.Now, RequestID: r.ID, Method: r.Method, Host: r.Host, Path: r.URL.Path,
+		Caller: r.Caller, Origin: r.Origin, Verdict: r.Verdict, Status: status, Err: err,
+	}
+	if r.Service != nil {
+		event.Service = r.Service.Name
+	}
+	if r.Operation != nil {
+		event.Operation, event.Action = r.Operation.Name, r.Operation.Action.name
+		event.Scope = r.Scope()
+	}
+	return event
+}
+
+func (s *Server) log(e Event) {
+	level := slog.LevelInfo
+	attributes := []slog.Attr{
+		slog.String("request", e.RequestID), slog.String("service", e.Service), slog.String("operation", e.Operation),
+		slog.String("method", e.Method), slog.String("host", e.Host), slog.String("path", e.Path), slog.Int("status", e.Status),
+		slog.Duration("took", e.Duration),
+	}
+	if e.Caller.ObjectID != "" {
+		attributes = append(attributes, slog.String("oid", e.Caller.ObjectID), slog.String("appid", e.Caller.AppID))
+	}
+	if e.Err != nil {
+		level = slog.LevelWarn
+		attributes = append(attributes, slog.String("error", e.Err.Error()))
+		if e.Verdict.Nearest != "" {
+			attributes = append(attributes, slog.String("nearest", e.Verdict.Nearest))
+		}
+		if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
+			level = slog.LevelError
+		}
+	}
+	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)
+}
+
+// recorder remembers the status for the log and whether an answer has begun.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	wrote  bool
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if !w.wrote {
+		w.status, w.wrote = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection's writer.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

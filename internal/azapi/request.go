@@ -1,0 +1,147 @@
+package azapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aksess/aksess/internal/access"
+)
+
+// Request is an admitted request with what the pipeline learned about it.
+type Request struct {
+	*http.Request
+	ID        string // the request id that the answer carries
+	Host      string // lower case, without port
+	Service   *Service
+	Operation *Operation // nil until the route is known
+	Version   string     // api-version as sent
+	Target    Target
+	Caller    Caller
+	Origin    access.Origin
+	Verdict   access.Verdict // why it was admitted
+	Now       time.Time
+	Log       *slog.Logger
+
+	params map[string]string
+	query  url.Values
+	deps   *Server
+}
+
+// Caller is who sent the request. The zero Caller is anonymous.
+type Caller struct {
+	access.Principal
+	Scheme   string    // "Bearer", or another scheme that the service checks itself
+	Issuer   string    // iss of the token
+	Audience string    // aud of the token
+	Expires  time.Time // exp of the token
+}
+
+// Param returns the decoded value of a {parameter} of the pattern, "" if it has none.
+func (r *Request) Param(name string) string { return r.params[name] }
+
+// Query returns the first value of a query parameter. Names compare without
+// case and after decoding: clients send $Select, api%2Dversion and After.
+func (r *Request) Query(name string) string {
+	values := r.query[strings.ToLower(name)]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// QueryValues returns all values of a query parameter.
+func (r *Request) QueryValues(name string) []string { return r.query[strings.ToLower(name)] }
+
+// HasQuery reports whether the query parameter is there, with or without a value.
+func (r *Request) HasQuery(name string) bool {
+	_, ok := r.query[strings.ToLower(name)]
+	return ok
+}
+
+// ResourceName is the first label of the host: the vault, store or account.
+func (r *Request) ResourceName() string {
+	name, _, _ := strings.Cut(r.Host, ".")
+	return name
+}
+
+// BaseURL is https and the host as the client wrote it, without a path.
+func (r *Request) BaseURL() string { return "https://" + r.Request.Host }
+
+// ErrBody is what DecodeJSON returns when the body is not what was asked for.
+// Its text is safe to show.
+type ErrBody struct {
+	TooLarge bool
+	Reason   string
+}
+
+func (e *ErrBody) Error() string { return e.Reason }
+
+// ReadBody reads the whole body within the operation's limit.
+func (r *Request) ReadBody() ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, &ErrBody{TooLarge: true, Reason: fmt.Sprintf("the request body is larger than %d bytes", tooLarge.Limit)}
+	}
+	if err != nil {
+		return nil, &ErrBody{Reason: "the request body ended early"}
+	}
+	return body, nil
+}
+
+// DecodeJSON decodes the body into v. Members that v does not know are ignored,
+// as Azure does. The error is an *ErrBody.
+func (r *Request) DecodeJSON(v any) error {
+	body, err := r.ReadBody()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return &ErrBody{Reason: describeJSON(err)}
+	}
+	return nil
+}
+
+func describeJSON(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind):
+		return fmt.Sprintf("the value of %q is a %s, not a %s", kind.Field, kind.Value, kind.Type.Kind())
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("the request body is not valid JSON at byte %d", syntax.Offset)
+	default:
+		return "the request body is not valid JSON"
+	}
+}
+
+// originOf takes the caller's address from the connection, never from a header.
+func originOf(r *http.Request) access.Origin {
+	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return access.Origin{}
+	}
+	return access.Origin{Address: address.Addr().Unmap()}
+}
+
+// lowerQuery parses a query so that names compare without case.
+func lowerQuery(raw string) (url.Values, error) {
+	parsed, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, err
+	}
+	values := make(url.Values, len(parsed))
+	for name, v := range parsed {
+		lower := strings.ToLower(name)
+		values[lower] = append(values[lower], v...)
+	}
+	return values, nil
+}

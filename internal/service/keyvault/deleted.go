@@ -1,0 +1,141 @@
+package keyvault
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/store"
+)
+
+// delete moves a secret to the deleted ones, from where it can be recovered
+// until its retention ends.
+func (s *Secrets) delete(w http.ResponseWriter, r *azapi.Request) error {
+	name, err := nameOf(r)
+	if err != nil {
+		return err
+	}
+	vault := vaultFrom(r)
+	for {
+		item, err := s.secrets.Get(r.Context(), vault.key(name))
+		if errors.Is(err, store.ErrNotFound) {
+			return secretNotFound.New(name)
+		}
+		if err != nil {
+			return err
+		}
+		deleted, purge := r.Now, r.Now.Add(time.Duration(vault.Retention)*24*time.Hour)
+		gone := item.Value
+		gone.Deleted, gone.Purge = &deleted, &purge
+		put, err := s.deleted.PutOp(vault.key(name), gone, store.Absent())
+		if err != nil {
+			return err
+		}
+		_, err = s.Store.Apply(r.Context(), s.secrets.DeleteOp(vault.key(name), store.At(item.Version)), put)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return azapi.WriteJSON(w, http.StatusOK, vault.deletedBundle(gone))
+	}
+}
+
+func (s *Secrets) getDeleted(w http.ResponseWriter, r *azapi.Request) error {
+	item, vault, err := s.findDeleted(r)
+	if err != nil {
+		return err
+	}
+	return azapi.WriteJSON(w, http.StatusOK, vault.deletedBundle(item.Value))
+}
+
+// recover makes a deleted secret live again with all its versions.
+func (s *Secrets) recover(w http.ResponseWriter, r *azapi.Request) error {
+	item, vault, err := s.findDeleted(r)
+	if err != nil {
+		return err
+	}
+	back := item.Value
+	back.Deleted, back.Purge = nil, nil
+	put, err := s.secrets.PutOp(item.Key, back, store.Absent())
+	if err != nil {
+		return err
+	}
+	_, err = s.Store.Apply(r.Context(), s.deleted.DeleteOp(item.Key, store.At(item.Version)), put)
+	if errors.Is(err, store.ErrConflict) {
+		return nameTaken.New(back.Name)
+	}
+	if err != nil {
+		return err
+	}
+	return azapi.WriteJSON(w, http.StatusOK, vault.item(back, back.Current, true))
+}
+
+// purge removes a deleted secret and its versions for good.
+func (s *Secrets) purge(w http.ResponseWriter, r *azapi.Request) error {
+	item, vault, err := s.findDeleted(r)
+	if err != nil {
+		return err
+	}
+	if !vault.Purgeable {
+		return purgeProtected.New()
+	}
+	if err := s.erase(r.Context(), item); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Secrets) erase(ctx context.Context, item store.Item[secret]) error {
+	ops := []store.Op{s.deleted.DeleteOp(item.Key, store.At(item.Version))}
+	versions, err := s.versions.All(ctx, item.Key+"/")
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		ops = append(ops, s.versions.DeleteOp(v.Key, store.Always()))
+	}
+	for len(ops) > 0 {
+		n := min(len(ops), store.MaxOps)
+		if _, err := s.Store.Apply(ctx, ops[:n]...); err != nil && !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		ops = ops[n:]
+	}
+	return nil
+}
+
+// findDeleted reads the deleted secret of the path. One whose retention has
+// ended is purged now and not found.
+func (s *Secrets) findDeleted(r *azapi.Request) (store.Item[secret], *Vault, error) {
+	vault := vaultFrom(r)
+	name, err := nameOf(r)
+	if err != nil {
+		return store.Item[secret]{}, vault, err
+	}
+	item, err := s.deleted.Get(r.Context(), vault.key(name))
+	if errors.Is(err, store.ErrNotFound) {
+		return item, vault, deletedNotFound.New(name)
+	}
+	if err != nil {
+		return item, vault, err
+	}
+	if item.Value.Purge != nil && !r.Now.Before(*item.Value.Purge) {
+		if err := s.erase(r.Context(), item); err != nil {
+			return item, vault, err
+		}
+		return item, vault, deletedNotFound.New(name)
+	}
+	return item, vault, nil
+}
+
+func (v *Vault) deletedBundle(of secret) bundle {
+	b := v.item(of, of.Current, true)
+	b.RecoveryID = v.baseURL() + "/deletedsecrets/" + of.Name
+	b.DeletedDate, b.ScheduledPurgeDate = unix(of.Deleted), unix(of.Purge)
+	return b
+}

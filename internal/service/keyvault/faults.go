@@ -1,0 +1,80 @@
+package keyvault
+
+import (
+	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/fault"
+)
+
+const (
+	helpNotFound = "If you recently deleted this secret you may be able to recover it using the correct recovery command. " +
+		"For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+	helpPolicy = "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287"
+)
+
+// Refusals of the data plane (https://learn.microsoft.com/azure/key-vault/general/rest-error-codes).
+var (
+	missingToken = &fault.Kind{Code: "Unauthorized", Inner: "AKV10000", Status: 401, Link: chain.LinkManagedIdentity,
+		Format: "AKV10000: Request is missing a Bearer or PoP token.",
+		Why:    "the first request of every client comes without a token, to learn the vault's tenant", Fix: "nothing: the client now asks for a token"}
+	badToken = &fault.Kind{Code: "Unauthorized", Inner: "AKV10046", Status: 401, Link: chain.LinkManagedIdentity,
+		Format: "AKV10046: Unable to resolve the key used for signature validation or the token is not valid: %s.",
+		Why:    "the bearer token does not verify", Fix: "sign in again and send the token unchanged"}
+	badAudience = &fault.Kind{Code: "Unauthorized", Inner: "AKV10022", Status: 401, Link: chain.LinkManagedIdentity,
+		Format: "AKV10022: Invalid audience. Expected https://vault.azure.net, found: %s.",
+		Why:    "the token was issued for another resource", Fix: "ask for the scope https://vault.azure.net/.default"}
+	badIssuer = &fault.Kind{Code: "Unauthorized", Inner: "AKV10032", Status: 401, Link: chain.LinkManagedIdentity,
+		Format: "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/%s/, found %s.",
+		Why:    "the vault belongs to another tenant than the caller", Fix: "use an identity of the vault's tenant"}
+	byRole = &fault.Kind{Code: "Forbidden", Inner: "ForbiddenByRbac", Status: 403, Link: chain.LinkAccess,
+		Format: "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n" +
+			"Caller: appid=%s;oid=%s;iss=https://sts.windows.net/%s/\r\nAction: '%s'\r\nResource: '%s'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: null \r\nVault: %s;location=%s\r\n",
+		Why: "no role assignment of the caller grants the data action", Fix: "assign Key Vault Secrets User at the vault"}
+	byPolicy = &fault.Kind{Code: "Forbidden", Inner: "ForbiddenByPolicy", Status: 403, Link: chain.LinkAccess,
+		Format: "The user, group or application 'appid=%s;oid=%s;iss=https://sts.windows.net/%s/' does not have secrets %s permission on key vault '%s;location=%s'. " + helpPolicy,
+		Why:    "the caller's access policy lacks the permission", Fix: "add the permission to the access policy"}
+	noPolicy = &fault.Kind{Code: "Forbidden", Inner: "AccessDenied", Status: 403, Link: chain.LinkAccess,
+		Format: byPolicy.Format,
+		Why:    "the vault has no access policy for the caller", Fix: "add an access policy for the caller's object id"}
+	byFirewall = &fault.Kind{Code: "Forbidden", Inner: "ForbiddenByFirewall", Status: 403, Link: chain.LinkFirewall,
+		Format: "Client address is not authorized and caller is not a trusted service.\r\nClient address: %s\r\nCaller: appid=%s;oid=%s;iss=https://sts.windows.net/%s/\r\nVault: %s;location=%s",
+		Why:    "the vault's network rules do not admit the caller's address", Fix: "add the address or the subnet to the vault's network rules"}
+	secretDisabled = &fault.Kind{Code: "Forbidden", Inner: "SecretDisabled", Status: 403, Link: chain.LinkData,
+		Format: "Operation get is not allowed on a disabled secret.",
+		Why:    "the secret version is disabled", Fix: "enable it or read another version"}
+	secretNotFound = &fault.Kind{Code: "SecretNotFound", Status: 404, Link: chain.LinkData,
+		Format: "A secret with (name/id) %s was not found in this key vault. " + helpNotFound,
+		Why:    "the vault holds no such secret", Fix: "check the name and the vault"}
+	deletedNotFound = &fault.Kind{Code: "SecretNotFound", Inner: "SecretNotFound", Status: 404, Link: chain.LinkData,
+		Format: "Deleted Secret not found: %s",
+		Why:    "no deleted secret of that name waits for recovery", Fix: "check the name and the vault"}
+	nameDeleted = &fault.Kind{Code: "Conflict", Inner: "ObjectIsDeletedButRecoverable", Status: 409, Link: chain.LinkData,
+		Format: "Secret %s is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged.",
+		Why:    "soft delete keeps the name", Fix: "recover or purge the deleted secret"}
+	nameTaken = &fault.Kind{Code: "Conflict", Status: 409, Link: chain.LinkData,
+		Format: "Secret %s already exists; it cannot be recovered or restored under this name.",
+		Why:    "a live secret has the name", Fix: "delete it first"}
+	purgeProtected = &fault.Kind{Code: "Forbidden", Inner: "PurgeProtected", Status: 403, Link: chain.LinkData,
+		Format: "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.",
+		Why:    "purge protection is on", Fix: "recover the secret or wait for the retention to end"}
+	badParameter = &fault.Kind{Code: "BadParameter", Status: 400, Link: chain.LinkData,
+		Format: "%s", Why: "the request is not what the operation takes", Fix: "correct the parameter that the message names"}
+	noVersion = &fault.Kind{Code: "BadParameter", Inner: "ApiVersion", Status: 400, Link: chain.LinkData,
+		Format: "The request is missing a valid api-version: %q", Why: "every operation needs ?api-version=", Fix: "add an api-version such as 7.4"}
+	vaultNotFound = &fault.Kind{Code: "VaultNotFound", Status: 404, Link: chain.LinkData,
+		Format: "The vault '%s' does not exist here. Azure has no name for such a host; aksess answers in its place.",
+		Why:    "no vault of that name was created", Fix: "create the vault or correct the host name"}
+	notServed = &fault.Kind{Code: "OperationNotSupported", Status: 501, Link: chain.LinkData,
+		Format: "%s %s is not served by aksess: secrets are, keys and certificates are not.",
+		Why:    "this operation of Key Vault is not implemented", Fix: "see the service's README for what is"}
+	methodNotAllowed = &fault.Kind{Code: "MethodNotAllowed", Status: 405, Link: chain.LinkData,
+		Format: "The method %s is not allowed on %s.", Why: "the path has other methods", Fix: "use one that the Allow header names"}
+)
+
+// Refusals of the vault as a resource.
+var (
+	badVaultName = &fault.Kind{Code: "VaultNameNotValid", Status: 400,
+		Format: "The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric characters. The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens. Follow this link for more information: https://go.microsoft.com/fwlink/?linkid=2147742",
+		Why:    "vault names are host names", Fix: "choose another name"}
+	badVault = &fault.Kind{Code: "BadRequest", Status: 400,
+		Format: "%s", Why: "the vault's properties are not valid", Fix: "correct the property that the message names"}
+)
