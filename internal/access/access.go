@@ -26,19 +26,40 @@ type Action struct {
 type Verdict struct {
 	Allowed bool
 	Link    chain.Link // the link that decided: access or firewall
+	Reason  Reason     // why it was refused, for programs; "" when allowed
 	By      string     // what allowed it: `role "Key Vault Secrets User" at /subscriptions/…`; "" when refused
 	Looked  string     // what was looked at: "3 role assignments of 44444444-…, 1 at or above the scope"
 	Nearest string     // when refused, the nearest miss and what differs; "" when there is none
 	Fix     string     // when refused, the one thing to change
 }
 
+// Reason says why a verdict refuses. The text is stable: doctor and tests match it.
+type Reason string
+
+// Reasons of DecideRole, nearest miss first, then of DecidePolicy and of Admit.
+const (
+	ReasonCondition    Reason = "condition"        // all fits, but the assignment has a condition that is not evaluated
+	ReasonClientID     Reason = "client-id"        // the role is assigned to the client id instead of the principal id
+	ReasonScope        Reason = "scope"            // the role fits, its scope does not contain the resource
+	ReasonNotActions   Reason = "not-actions"      // the role takes the action away again
+	ReasonPlane        Reason = "plane"            // the role grants the action in the other plane only
+	ReasonRole         Reason = "role"             // roles at or above the scope, none has the action
+	ReasonNoAssignment Reason = "no-assignment"    // nothing assigned at or above the scope
+	ReasonNoPolicy     Reason = "no-policy"        // no access policy names the principal
+	ReasonPermission   Reason = "permission"       // an access policy names the principal and lacks the permission
+	ReasonNoPublic     Reason = "no-public-access" // public network access is disabled
+	ReasonAddress      Reason = "address"          // no rule of the firewall covers the address
+)
+
 // Permission is one permission set of a role definition. The strings may hold
 // the wildcard * at any place.
 type Permission struct {
-	Actions        []string `json:"actions"`
-	NotActions     []string `json:"notActions"`
-	DataActions    []string `json:"dataActions"`
-	NotDataActions []string `json:"notDataActions"`
+	Actions          []string `json:"actions"`
+	NotActions       []string `json:"notActions"`
+	DataActions      []string `json:"dataActions"`
+	NotDataActions   []string `json:"notDataActions"`
+	Condition        string   `json:"condition,omitempty"`
+	ConditionVersion string   `json:"conditionVersion,omitempty"`
 }
 
 // RoleDefinition is a built-in or custom role
