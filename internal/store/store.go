@@ -128,9 +128,10 @@ type Store interface {
 	// Generation grows with every write to any of the kinds that a later Get
 	// or List of this process would see. It is cheap: caches compare it.
 	Generation(kinds ...string) uint64
-	// PutContent reads r to its end and returns a reference to what was read,
-	// on disk before it returns. Content that no document refers to may be
-	// removed by Collect.
+	// PutContent reads r to its end and returns a reference to what was read.
+	// The content is on disk before an Apply that writes and that begins after
+	// PutContent returned is acknowledged: small contents share its sync.
+	// Content that no document refers to is of no use and may be lost.
 	PutContent(ctx context.Context, r io.Reader) (ContentRef, error)
 	// OpenContent returns the content of a reference, or ErrNotFound. The caller closes it.
 	OpenContent(ctx context.Context, ref ContentRef) (io.ReadSeekCloser, error)

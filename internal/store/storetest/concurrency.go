@@ -63,9 +63,11 @@ var concurrencyTests = []test{
 	{"reads_own_writes", func(t *testing.T, s store.Store) {
 		together(t, func(worker int) error {
 			key := strconv.Itoa(worker)
+			var readers sync.WaitGroup
+			defer readers.Wait()
 			for round := range rounds * 4 {
 				// A reader beside the writer fills whatever cache there is.
-				go func() { _, _ = s.Get(t.Context(), "k", key) }()
+				readers.Go(func() { _, _ = s.Get(t.Context(), "k", key) })
 				value := strconv.Itoa(round)
 				versions, err := s.Apply(t.Context(), put("k", key, value))
 				if err != nil {
