@@ -1,0 +1,216 @@
+package issuer
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aksess/aksess/internal/jose"
+)
+
+func newRing(b *workbench, change func(*RingOptions)) *Ring {
+	o := RingOptions{
+		Store: b.store, Kind: "test.keys", Key: "k", Pool: b.pool, Now: b.clock.Now,
+		Overlap: time.Hour, Linger: 24 * time.Hour,
+	}
+	if change != nil {
+		change(&o)
+	}
+	return NewRing(o)
+}
+
+// states lists the published keys' states, oldest first.
+func states(t *testing.T, b *workbench, r *Ring) []State {
+	t.Helper()
+	keys, err := r.Published(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []State
+	for _, key := range keys {
+		list = append(list, key.State(b.clock.Now()))
+	}
+	return list
+}
+
+func want(t *testing.T, when string, got []State, want ...State) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("%s: got %v, want %v", when, got, want)
+	}
+}
+
+func signing(t *testing.T, r *Ring) *Key {
+	t.Helper()
+	key, err := r.Signing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestRotationOverlaps(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, nil)
+	first := signing(t, ring)
+	want(t, "at first", states(t, b, ring), StateActive)
+	token, err := jose.Sign(first.SigningKey, jose.HeaderExtras{}, map[string]string{"sub": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	moment, err := ring.Rotate(t.Context())
+	if err != nil || !moment.Equal(b.clock.Now().Add(time.Hour)) {
+		t.Fatalf("got moment %v, %v, want in an hour", moment, err)
+	}
+	want(t, "after rotate", states(t, b, ring), StateActive, StatePublished)
+	if again, err := ring.Rotate(t.Context()); err != nil || !again.Equal(moment) {
+		t.Errorf("got %v, %v from a second rotate, want the same moment", again, err)
+	}
+	want(t, "after a second rotate", states(t, b, ring), StateActive, StatePublished)
+
+	b.clock.advance(time.Hour - time.Second)
+	if got := signing(t, ring).Kid(); got != first.Kid() {
+		t.Errorf("got %s signing before the moment, want the first key", got)
+	}
+	b.clock.advance(time.Second)
+	if got := signing(t, ring).Kid(); got == first.Kid() {
+		t.Error("the first key signs after the moment")
+	}
+	want(t, "at the moment", states(t, b, ring), StateRetired, StateActive)
+
+	b.clock.advance(24*time.Hour - time.Second)
+	keys, err := ring.KeySet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, token, keys)
+	b.clock.advance(time.Second)
+	want(t, "after the last token", states(t, b, ring), StateActive)
+	if keys, err = ring.KeySet(t.Context()); err != nil || keys.Len() != 1 {
+		t.Errorf("got %d keys, %v, want 1", keys.Len(), err)
+	}
+	if _, ok, err := ring.Verifying(t.Context(), first.Kid()); ok || err != nil {
+		t.Errorf("got %v %v for the lapsed key, want not verifying", ok, err)
+	}
+	if err := ring.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	item, err := ring.records.Get(t.Context(), "k")
+	if err != nil || len(item.Value.Keys) != 1 {
+		t.Errorf("got %d stored keys, %v, want the lapsed one dropped", len(item.Value.Keys), err)
+	}
+}
+
+func TestStandbyAndPeriod(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, func(o *RingOptions) { o.Standby, o.Period = true, 30*24*time.Hour })
+	first := signing(t, ring)
+	if err := ring.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "maintained", states(t, b, ring), StateActive, StatePublished)
+	b.clock.advance(30 * 24 * time.Hour)
+	if err := ring.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "after the period, the standby signs at once", states(t, b, ring), StateRetired, StateActive, StatePublished)
+	if signing(t, ring).Kid() == first.Kid() {
+		t.Error("the first key signs after its period")
+	}
+}
+
+func TestRevoke(t *testing.T) {
+	tests := []struct {
+		name    string
+		standby bool
+		rotate  bool
+		victim  int
+		want    []State
+	}{
+		{name: "only_key", victim: 0, want: []State{StateActive}},
+		{name: "active_with_standby", standby: true, victim: 0, want: []State{StateActive, StatePublished}},
+		{name: "standby", standby: true, victim: 1, want: []State{StateActive, StatePublished}},
+		{name: "active_before_its_successor", rotate: true, victim: 0, want: []State{StateActive}},
+		{name: "scheduled_successor", rotate: true, victim: 1, want: []State{StateActive}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newWorkbench(t)
+			ring := newRing(b, func(o *RingOptions) { o.Standby = test.standby })
+			signing(t, ring)
+			if err := ring.Maintain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if test.rotate {
+				if _, err := ring.Rotate(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys, err := ring.Published(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			victim := keys[test.victim].Kid()
+			if err := ring.Revoke(t.Context(), victim); err != nil {
+				t.Fatal(err)
+			}
+			want(t, "revoked", states(t, b, ring), test.want...)
+			if _, ok, _ := ring.Verifying(t.Context(), victim); ok {
+				t.Error("the revoked key still verifies")
+			}
+			b.clock.advance(48 * time.Hour)
+			if key := signing(t, ring); key.Kid() == victim || key.State(b.clock.Now()) != StateActive {
+				t.Errorf("got %s key %s signing two days later", key.State(b.clock.Now()), key.Kid())
+			}
+		})
+	}
+	b := newWorkbench(t)
+	if err := newRing(b, nil).Revoke(t.Context(), "nobody"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("got %v, want ErrNoKey", err)
+	}
+}
+
+func TestRingSurvivesRestartsAndReplicas(t *testing.T) {
+	b := newWorkbench(t)
+	one, other := newRing(b, nil), newRing(b, nil)
+	first := signing(t, one)
+	if got := signing(t, other).Kid(); got != first.Kid() {
+		t.Errorf("got key %s in the other replica, want %s", got, first.Kid())
+	}
+	if _, err := other.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the first replica", states(t, b, one), StateActive, StatePublished)
+}
+
+func TestClockSetBack(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, nil)
+	first := signing(t, ring)
+	b.clock.advance(-24 * time.Hour)
+	if got := signing(t, ring).Kid(); got != first.Kid() {
+		t.Errorf("got key %s, want the first one", got)
+	}
+}
+
+func TestCertifyNamesTheKey(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, func(o *RingOptions) {
+		o.Certify = func(key *jose.SigningKey, _ time.Time) (string, []byte, error) {
+			sum := sha256.Sum256([]byte(key.Kid()))
+			return base64.RawURLEncoding.EncodeToString(sum[:]), []byte("certificate"), nil
+		}
+	})
+	key := signing(t, ring)
+	plain, err := jose.KubernetesKeyID(&key.Signer().PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key.Kid() == plain || string(key.Certificate) != "certificate" {
+		t.Errorf("got kid %s, certificate %q", key.Kid(), key.Certificate)
+	}
+}
