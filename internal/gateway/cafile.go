@@ -151,29 +151,36 @@ func checkPair(cert *x509.Certificate, key *ecdsa.PrivateKey) error {
 }
 
 // writeFile replaces a file in one step: readers see the old or the new text.
-func writeFile(path string, text []byte, mode fs.FileMode) (err error) {
+// Only a private file is synced. A public one can be made again from it, so a
+// power cut may take it, and start-up does not wait for the disk twice.
+func writeFile(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("writing %q: %w", path, err)
-		}
-	}()
-	if _, err = f.Write(text); err != nil {
+	err = fill(f, text, mode)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("writing %q: %w", path, err)
+	}
+	return nil
+}
+
+func fill(f *os.File, text []byte, mode fs.FileMode) error {
+	if _, err := f.Write(text); err != nil {
 		return err
 	}
-	if err = f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
+	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
+	if mode&0o077 != 0 {
+		return nil
 	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return f.Sync()
 }

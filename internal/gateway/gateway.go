@@ -124,13 +124,13 @@ func (g *Gateway) prepare() error {
 	g.slots = make(chan struct{}, g.limits.conns)
 	g.stopping = make(chan struct{})
 	g.tunneled, g.plain = newHandoff(g.Addr), newHandoff(g.Addr)
-	g.servers = [2]*http.Server{g.newServer(http.HandlerFunc(g.serveTLS)), g.newServer(g.plainHandler())}
+	g.servers = [2]*http.Server{g.newServer(http.HandlerFunc(g.serveTLS)), g.newServer(http.HandlerFunc(g.servePlain))}
 	return nil
 }
 
 func (g *Gateway) newServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      oneBodyOnly(h),
 		TLSConfig:                    &tls.Config{NextProtos: nextProtos()},
 		ReadHeaderTimeout:            g.limits.header,
 		IdleTimeout:                  g.limits.idle,

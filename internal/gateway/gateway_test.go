@@ -1,167 +1,17 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
-
-// seen is what the fixture's handler answers with, so that a test can compare
-// what reached it.
-const seen = "%s %s %s host=%s remote=%s"
-
-func answer(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	fmt.Fprintf(w, seen, r.Proto, r.Method, r.URL.RequestURI(), r.Host, host)
-	if len(body) > 0 {
-		fmt.Fprintf(w, " body=%s", body)
-	}
-}
-
-func marked(name string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		fmt.Fprintf(w, "%s %s host=%s remote=%s", name, r.URL.RequestURI(), r.Host, host)
-	})
-}
-
-// lockedLog is a log that tests read while the gateway writes it.
-type lockedLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-type fixture struct {
-	*Gateway
-	log  *lockedLog
-	stop func() error
-}
-
-// start serves a gateway until the test ends. A dial to the real network fails
-// the test unless the change gives it a dialer.
-func start(t testing.TB, change func(*Gateway)) *fixture {
-	t.Helper()
-	ca, err := NewCA(CAConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := &lockedLog{}
-	g := &Gateway{
-		CA:      ca,
-		Handler: http.HandlerFunc(answer),
-		Plain:   marked("plain"),
-		Control: marked("control"),
-		Logger:  slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		dial: func(_ context.Context, _, addr string) (net.Conn, error) {
-			t.Errorf("dialled %s, want no connection to the real network", addr)
-			return nil, errForbidden
-		},
-	}
-	if change != nil {
-		change(g)
-	}
-	if err := g.Listen("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- g.Serve(ctx) }()
-	f := &fixture{Gateway: g, log: log}
-	f.stop = sync.OnceValue(func() error { cancel(); return <-ended })
-	t.Cleanup(func() {
-		if err := f.stop(); err != nil {
-			t.Errorf("Serve: got %v, want nil", err)
-		}
-	})
-	return f
-}
-
-// client goes through the proxy and trusts the authority alone.
-func (f *fixture) client(t testing.TB, change func(*http.Transport)) *http.Client {
-	t.Helper()
-	proxy, err := url.Parse(f.ProxyURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := &http.Transport{
-		Proxy:             http.ProxyURL(proxy),
-		TLSClientConfig:   &tls.Config{RootCAs: f.CA.Pool()},
-		ForceAttemptHTTP2: true,
-	}
-	if change != nil {
-		change(tr)
-	}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
-}
-
-// direct makes the client go to the listener itself whatever the host's name.
-func (f *fixture) direct(tr *http.Transport) {
-	tr.Proxy = nil
-	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, f.Addr().String())
-	}
-}
-
-func http1(tr *http.Transport) {
-	tr.ForceAttemptHTTP2 = false
-	tr.TLSClientConfig.NextProtos = []string{"http/1.1"}
-}
-
-func withoutALPN(tr *http.Transport) {
-	tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
-	tr.ForceAttemptHTTP2 = false
-	tr.TLSClientConfig.NextProtos = nil
-}
-
-func get(t testing.TB, c *http.Client, target string) (int, string) {
-	t.Helper()
-	resp, err := c.Get(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status(t, resp)
-}
-
-func status(t testing.TB, resp *http.Response) (int, string) {
-	t.Helper()
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
-}
 
 func TestServedHostsReachTheHandler(t *testing.T) {
 	f := start(t, nil)
@@ -341,106 +191,7 @@ func TestListenRefusesAddressesOthersReach(t *testing.T) {
 	}
 }
 
-func TestUnservedServerNamesFailTheHandshake(t *testing.T) {
-	f := start(t, nil)
-	for _, name := range []string{"example.com", "vault.azure.net.evil.example", "xvault.azure.net", "azure.com", "net"} {
-		c, err := tls.Dial("tcp", f.Addr().String(), &tls.Config{ServerName: name, RootCAs: f.CA.Pool()})
-		if err == nil {
-			c.Close()
-			t.Errorf("handshake for %q: got a certificate, want none", name)
-			continue
-		}
-		if !strings.Contains(err.Error(), "unrecognized name") {
-			t.Errorf("handshake for %q: got %v, want the alert unrecognized_name", name, err)
-		}
-		if !strings.Contains(f.log.String(), fmt.Sprintf("server name \\\"%s\\\" is not a host", name)) {
-			t.Errorf("log: got %s, want the refused name %q", f.log, name)
-		}
-	}
-}
-
 // A ticket got for a served name must not open a session for another.
-func TestTicketsDoNotOpenUnservedNames(t *testing.T) {
-	f := start(t, nil)
-	cache := &oneTicket{}
-	dial := func(name string) (*tls.Conn, error) {
-		return tls.Dial("tcp", f.Addr().String(), &tls.Config{
-			ServerName: name, ClientSessionCache: cache, InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12,
-		})
-	}
-	for i, wantResumed := range []bool{false, true} {
-		c, err := dial("widemo.vault.azure.net")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := c.ConnectionState().DidResume; got != wantResumed {
-			t.Errorf("connection %d: resumed got %v, want %v", i, got, wantResumed)
-		}
-		c.Close()
-	}
-	if c, err := dial("example.com"); err == nil {
-		c.Close()
-		t.Error("got a session for example.com by ticket, want a refusal")
-	}
-}
-
-// oneTicket offers its one session to every server.
-type oneTicket struct{ s *tls.ClientSessionState }
-
-func (o *oneTicket) Get(string) (*tls.ClientSessionState, bool) { return o.s, o.s != nil }
-func (o *oneTicket) Put(_ string, s *tls.ClientSessionState)    { o.s = s }
-
-func TestHostMustMatchTheSession(t *testing.T) {
-	f := start(t, nil)
-	for _, change := range []struct {
-		name string
-		f    func(*http.Transport)
-	}{{"h2", func(*http.Transport) {}}, {"http1", http1}} {
-		for _, host := range []string{"other.vault.azure.net", "login.microsoftonline.com", "example.com", "localhost"} {
-			t.Run(change.name+"-"+host, func(t *testing.T) {
-				req, err := http.NewRequest(http.MethodGet, "https://widemo.vault.azure.net/", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Host = host
-				resp, err := f.client(t, change.f).Do(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				code, body := status(t, resp)
-				if code != http.StatusMisdirectedRequest || !strings.Contains(body, host) {
-					t.Errorf("got %d %q, want 421 naming %q", code, body, host)
-				}
-			})
-		}
-	}
-}
-
-func TestOldTLSAndWeakSuitesAreRefused(t *testing.T) {
-	f := start(t, nil)
-	tests := []struct {
-		name string
-		cfg  *tls.Config
-	}{
-		{"tls10", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}},
-		{"tls11", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}},
-		{"cbc", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA}}},
-		{"rsa-kex", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := tt.cfg.Clone()
-			cfg.ServerName, cfg.RootCAs = "login.microsoftonline.com", f.CA.Pool()
-			c, err := tls.Dial("tcp", f.Addr().String(), cfg)
-			if err == nil {
-				c.Close()
-				t.Error("handshake: got a connection, want a refusal")
-			}
-		})
-	}
-}
-
 func TestHundredConcurrentConnects(t *testing.T) {
 	f := start(t, nil)
 	c := f.client(t, func(tr *http.Transport) { http1(tr); tr.DisableKeepAlives = true })
@@ -461,21 +212,4 @@ func TestHundredConcurrentConnects(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestEachLeafVerifiesForItsNameOnly(t *testing.T) {
-	f := start(t, nil)
-	c, err := tls.Dial("tcp", f.Addr().String(), &tls.Config{ServerName: "widemo.vault.azure.net", RootCAs: f.CA.Pool()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	cert := c.ConnectionState().PeerCertificates[0]
-	if err := cert.VerifyHostname("widemo.vault.azure.net"); err != nil {
-		t.Errorf("got %v, want nil", err)
-	}
-	var hostErr x509.HostnameError
-	if err := cert.VerifyHostname("other.vault.azure.net"); !errors.As(err, &hostErr) {
-		t.Errorf("other host: got %v, want a host name error", err)
-	}
 }

@@ -12,18 +12,16 @@ import (
 // machine; clients reach it over plain HTTP, through HTTP_PROXY when set.
 const metadataHost = "169.254.169.254"
 
-// plainHandler serves what arrives in the clear.
-func (g *Gateway) plainHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == http.MethodConnect:
-			g.connect(w, r)
-		case r.URL.Scheme != "" || r.URL.Host != "":
-			g.forward(w, r)
-		default:
-			g.own(w, r)
-		}
-	})
+// servePlain answers what arrives in the clear.
+func (g *Gateway) servePlain(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodConnect:
+		g.connect(w, r)
+	case r.URL.Scheme != "" || r.URL.Host != "":
+		g.forward(w, r)
+	default:
+		g.own(w, r)
+	}
 }
 
 // connect answers CONNECT (RFC 9110 section 9.3.6) of any HTTP version. The

@@ -48,6 +48,20 @@ func (g *Gateway) serveTLS(w http.ResponseWriter, r *http.Request) {
 	g.Handler.ServeHTTP(w, &in)
 }
 
+// oneBodyOnly ends a connection after a request in chunks. A request that also
+// has a Content-Length must end it (RFC 9112 section 6.3), because something in
+// front of us may have taken what follows for the body; net/http drops that
+// field unseen, so all chunked requests of HTTP/1 pay with a new connection.
+// The Azure SDKs send lengths.
+func oneBodyOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // requestHost reads the Host of a request. Only HTTP/1.0 may leave it out.
 func requestHost(r *http.Request, session string) (authority, error) {
 	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
