@@ -1,0 +1,71 @@
+package inject
+
+import (
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// FuzzReview: no body makes the handler panic or answer anything but a review
+// or a client error.
+func FuzzReview(f *testing.F) {
+	f.Add(benchReview())
+	f.Add([]byte(reviewOf("v1", labelledPod)))
+	f.Add([]byte(reviewOf("v1beta1", `{"metadata":{"labels":{"azure.workload.identity/use":"true"},"annotations":null},"spec":{"volumes":[null],"containers":[null,{"env":[null]}]}}`)))
+	f.Add([]byte(reviewOf("v1", `[]`)))
+	f.Add([]byte(`{"request":{"uid":1}}`))
+	h := NewHandler(func() Config {
+		c := demoConfig()
+		c.Proxy = Proxy{Image: "p", InitImage: "i"}
+		c.LocalAzure = &LocalAzure{ProxyURL: "http://a:1", CAConfigMap: "m"}
+		return c
+	}, demoAccounts(), discard())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, newReviewRequest(body))
+		switch answer.Code {
+		case 200, 400, 413:
+		default:
+			t.Errorf("got %d %s", answer.Code, answer.Body)
+		}
+	})
+}
+
+// FuzzAnnotations: every annotation is taken or refused with a message that
+// names it, and no value breaks a message.
+func FuzzAnnotations(f *testing.F) {
+	f.Add("a;b", "3600", "true", "8000", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
+	f.Add("a:b,c; ;", "1h", "yes", "70000", "x\x00\n", " ")
+	f.Add("", "-1", "", "9223372036854775808", "", "")
+	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, client, tenant string) {
+		pod := &Pod{Metadata: metadata{
+			Labels: map[string]string{"azure.workload.identity/use": "true"},
+			Annotations: map[string]string{
+				"azure.workload.identity/skip-containers":                  skip,
+				"azure.workload.identity/service-account-token-expiration": expiration,
+				"azure.workload.identity/inject-proxy-sidecar":             proxy,
+				"azure.workload.identity/proxy-sidecar-port":               port,
+			},
+		}, Spec: spec{Containers: []container{{Name: "a"}}}}
+		sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{
+			"azure.workload.identity/client-id": client,
+			"azure.workload.identity/tenant-id": tenant,
+		}}
+		result, err := pod.Mutate(sa, Config{Proxy: Proxy{Image: "p", InitImage: "i"}})
+		messages := result.Warnings
+		if err != nil {
+			var denied *Denied
+			if !errors.As(err, &denied) || !strings.Contains(denied.Message, "azure.workload.identity/") {
+				t.Fatalf("got %v, want a denial that names the annotation", err)
+			}
+			messages = []string{denied.Message}
+		}
+		for _, message := range messages {
+			if len(message) > 700 || strings.ContainsFunc(message, unicode.IsControl) {
+				t.Errorf("got message %q, want a short one on one line", message)
+			}
+		}
+	})
+}
