@@ -1,6 +1,10 @@
 package directory
 
-import "time"
+import (
+	"time"
+
+	"github.com/aksess/aksess/internal/federation"
+)
 
 // Tenant is a directory.
 type Tenant struct {
@@ -32,6 +36,25 @@ type Principal struct {
 	Federated    []FederatedCredential `json:"federated,omitempty"`
 	Secrets      []Secret              `json:"secrets,omitempty"`
 	Certificates []Certificate         `json:"certificates,omitempty"`
+
+	matchable []federation.Credential // Federated in the form that federation.Match takes, made once when read
+}
+
+// Matchable returns the federated credentials for federation.Match. Those of a
+// principal that the directory returned are shared and must not be modified.
+func (p *Principal) Matchable() []federation.Credential {
+	if len(p.matchable) == len(p.Federated) {
+		return p.matchable
+	}
+	return matchable(p.Federated)
+}
+
+func matchable(federated []FederatedCredential) []federation.Credential {
+	credentials := make([]federation.Credential, len(federated))
+	for i, f := range federated {
+		credentials[i] = federation.Credential{Name: f.Name, Issuer: f.Issuer, Subject: f.Subject, Audiences: f.Audiences}
+	}
+	return credentials
 }
 
 // FederatedCredential trusts the tokens of one subject of one issuer
@@ -43,6 +66,9 @@ type FederatedCredential struct {
 	Subject     string   `json:"subject"`
 	Audiences   []string `json:"audiences"`
 	Description string   `json:"description,omitempty"`
+
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"` // when issuer, subject or audience last changed: what propagation counts from
 }
 
 // Secret is a client secret. Only its digest is kept.
