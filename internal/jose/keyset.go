@@ -89,7 +89,7 @@ func (s KeySet) candidates(kid string, algorithm Algorithm) ([]PublicKey, error)
 	if kid != "" {
 		i, ok := s.byKid[kid]
 		if !ok {
-			return nil, s.unknown(kid)
+			return nil, refuse(ErrUnknownKey, "%s", s.lacks(kid))
 		}
 		if !s.keys[i].accepts(algorithm) {
 			return nil, refuse(ErrAlgorithm, "%s with key %s, which is for %s", algorithm, quote(kid), s.keys[i].purpose())
@@ -111,13 +111,20 @@ func (s KeySet) candidates(kid string, algorithm Algorithm) ([]PublicKey, error)
 	return fitting, nil
 }
 
-func (s KeySet) unknown(kid string) error {
+// has reports whether the set has the key of a token; "" stands for a token that names none.
+func (s KeySet) has(kid string) bool {
+	_, ok := s.byKid[kid]
+	return ok || kid == ""
+}
+
+// lacks says why there is no usable key with this kid.
+func (s KeySet) lacks(kid string) string {
 	for _, key := range s.ignored {
 		if key.Kid == kid {
-			return refuse(ErrUnknownKey, "key %s is in the set but %v", quote(kid), key.Reason)
+			return fmt.Sprintf("key %s is in the set but is an %v", quote(kid), key.Reason)
 		}
 	}
-	return refuse(ErrUnknownKey, "key %s is not among the %d of the set", quote(kid), len(s.keys))
+	return fmt.Sprintf("key %s is not among the %d of the set", quote(kid), len(s.keys))
 }
 
 func (k PublicKey) purpose() string {

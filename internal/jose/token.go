@@ -50,14 +50,21 @@ func Verify(token string, keys KeySet, policy Policy) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, payload, err := c.verify(keys, policy)
+	if err := policy.allows(c.header.Alg); err != nil {
+		return nil, err
+	}
+	candidates, err := keys.candidates(c.header.Kid, c.header.Alg)
 	if err != nil {
 		return nil, err
 	}
-	if err := visitObject(payload, nil); err != nil {
-		return nil, refuse(ErrMalformed, "claims: %v", err)
+	return c.verifyWith(candidates)
+}
+
+func (p Policy) allows(algorithm Algorithm) error {
+	if !slices.Contains(p.Algorithms, algorithm) {
+		return refuse(ErrAlgorithm, "%s, accepted are %v", quote(string(algorithm)), p.Algorithms)
 	}
-	return &Token{Header: c.header, Claims: payload, Key: key}, nil
+	return nil
 }
 
 // compact is a token whose header was read and whose signature was not yet checked.
@@ -144,20 +151,26 @@ func parseHeader(raw []byte) (Header, error) {
 	return h, err
 }
 
-// verify returns the payload once a key has verified it, and never before.
-func (c *compact) verify(keys KeySet, policy Policy) (PublicKey, []byte, error) {
-	if !slices.Contains(policy.Algorithms, c.header.Alg) {
-		return PublicKey{}, nil, refuse(ErrAlgorithm, "%s, accepted are %v", quote(string(c.header.Alg)), policy.Algorithms)
-	}
-	candidates, err := keys.candidates(c.header.Kid, c.header.Alg)
+// verifyWith returns the token once one of the keys has verified it.
+func (c *compact) verifyWith(keys []PublicKey) (*Token, error) {
+	key, payload, err := c.payloadBy(keys)
 	if err != nil {
-		return PublicKey{}, nil, err
+		return nil, err
 	}
+	if err := visitObject(payload, nil); err != nil {
+		return nil, refuse(ErrMalformed, "claims: %v", err)
+	}
+	return &Token{Header: c.header, Claims: payload, Key: key}, nil
+}
+
+// payloadBy decodes the payload after the signature was found good, and never
+// before. The keys accept the header's algorithm.
+func (c *compact) payloadBy(keys []PublicKey) (PublicKey, []byte, error) {
 	signature, err := strictBase64.AppendDecode(nil, c.signature)
 	if err != nil {
 		return PublicKey{}, nil, refuse(ErrMalformed, "signature is not base64url")
 	}
-	for _, key := range candidates {
+	for _, key := range keys {
 		if !c.header.Alg.verify(key.key, c.input, signature) {
 			continue
 		}
@@ -167,7 +180,7 @@ func (c *compact) verify(keys KeySet, policy Policy) (PublicKey, []byte, error) 
 		}
 		return key, payload, nil
 	}
-	return PublicKey{}, nil, refuse(ErrSignature, "%s by %s", c.header.Alg, describe(candidates))
+	return PublicKey{}, nil, refuse(ErrSignature, "%s by %s", c.header.Alg, describe(keys))
 }
 
 func describe(keys []PublicKey) string {

@@ -104,7 +104,14 @@ func verifyPayload(token string, document []byte) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = c.verify(keys, all())
+	if err := all().allows(c.header.Alg); err != nil {
+		return err
+	}
+	candidates, err := keys.candidates(c.header.Kid, c.header.Alg)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.payloadBy(candidates)
 	return err
 }
 
