@@ -32,8 +32,8 @@ type Proxy struct {
 	Port      int    // port of pods that choose none; chain.DefaultProxyPort when 0
 	LogLevel  string // passed on to the proxy; "info" when empty
 
-	// Classic injects the proxy as an ordinary container, for API servers that
-	// do not know sidecar containers (Kubernetes before 1.29).
+	// Classic injects the proxy as an ordinary container, for clusters with nodes
+	// that do not know sidecar containers (Kubernetes before 1.29).
 	Classic bool
 	// UnprivilegedInit gives the init step NET_ADMIN alone. The zero value runs
 	// it privileged, which upstream's iptables image is built for.
