@@ -38,10 +38,11 @@
 //
 // # Why a library, and where it stops
 //
-// go-jose encodes and decodes the keys of a set and computes thumbprints.
-// Compact signatures are made and checked here, directly on the standard
-// library: go-jose parses a header twice, decodes certificates and keys that an
-// attacker put into it and encodes the payload again (98 allocations against 9),
-// all before the signature is known to be good. A test holds both
+// go-jose writes the keys of a set with their certificates and decodes points
+// of curves. Compact signatures are made and checked here, directly on the
+// standard library: go-jose parses a header twice, decodes certificates and
+// keys that an attacker put into it and encodes the payload again, all before
+// the signature is known to be good, in 98 allocations against 43. RSA keys are
+// decoded here because go-jose takes none above 4096 bits. Tests hold both
 // implementations side by side.
 package jose
