@@ -1,11 +1,6 @@
 package issuer
 
-import (
-	"encoding/base64"
-	"math/big"
-
-	"github.com/aksess/aksess/internal/jose"
-)
+import "github.com/aksess/aksess/internal/jose"
 
 // Discovery is the discovery document of a cluster's issuer, in the form of
 // kube-apiserver (pkg/serviceaccount/openidmetadata.go): what a relying party
@@ -30,35 +25,11 @@ func NewDiscovery(issuerURL string) Discovery {
 	}
 }
 
-// JWKS is a key set as kube-apiserver publishes it.
-type JWKS struct {
-	Keys []JWK `json:"keys"`
-}
-
-// JWK is one key of the set.
-type JWK struct {
-	Use string `json:"use"`
-	Kty string `json:"kty"`
-	Kid string `json:"kid"`
-	Alg string `json:"alg"`
-	N   string `json:"n"`
-	E   string `json:"e"`
-}
-
-// NewJWKS returns the public halves of the keys.
-func NewJWKS(keys []*Key) JWKS {
-	set := JWKS{Keys: make([]JWK, len(keys))}
+// NewJWKS returns the key set with the public halves of the keys.
+func NewJWKS(keys []*Key) ([]byte, error) {
+	published := make([]jose.PublishedKey, len(keys))
 	for i, key := range keys {
-		n, e := PublicNumbers(key.SigningKey)
-		set.Keys[i] = JWK{Use: "sig", Kty: "RSA", Kid: key.Kid(), Alg: string(jose.RS256), N: n, E: e}
+		published[i] = jose.PublishedKey{Key: key.Public()}
 	}
-	return set
-}
-
-// PublicNumbers returns modulus and exponent of a key as RFC 7518, section
-// 6.3.1, writes them.
-func PublicNumbers(key *jose.SigningKey) (n, e string) {
-	public := key.Signer().PublicKey
-	b64 := base64.RawURLEncoding
-	return b64.EncodeToString(public.N.Bytes()), b64.EncodeToString(big.NewInt(int64(public.E)).Bytes())
+	return jose.MarshalJWKS(published...)
 }

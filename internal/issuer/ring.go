@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,16 +34,16 @@ type RingOptions struct {
 	Period time.Duration
 	// Certify names a new key and may make a certificate for it. nil gives the
 	// key the id that kube-apiserver would, and no certificate.
-	Certify func(key *jose.SigningKey, now time.Time) (kid string, certificate []byte, err error)
+	Certify func(key *jose.SigningKey, now time.Time) (kid string, certificate *x509.Certificate, err error)
 }
 
 // Key is one key of a ring.
 type Key struct {
 	*jose.SigningKey
-	Certificate []byte    // DER; nil without Certify
-	Published   time.Time // since when it is in the key set
-	Active      time.Time // since or from when it signs; zero while no moment is set
-	Retired     time.Time // since or from when it signs no more; zero while no moment is set
+	Certificate *x509.Certificate // nil without Certify
+	Published   time.Time         // since when it is in the key set
+	Active      time.Time         // since or from when it signs; zero while no moment is set
+	Retired     time.Time         // since or from when it signs no more; zero while no moment is set
 }
 
 // State is where a key is in its life.
@@ -84,7 +85,7 @@ type ringRecord struct {
 type keyRecord struct {
 	Kid         string    `json:"kid"`
 	PEM         []byte    `json:"pem"` // PKCS #8; a secret
-	Certificate []byte    `json:"certificate,omitempty"`
+	Certificate []byte    `json:"certificate,omitempty"` // DER
 	Published   time.Time `json:"published"`
 	Active      time.Time `json:"active,omitzero"`
 	Retired     time.Time `json:"retired,omitzero"`
@@ -102,7 +103,7 @@ type view struct {
 // an empty one. It reads nothing yet.
 func NewRing(o RingOptions) *Ring {
 	if o.Certify == nil {
-		o.Certify = func(key *jose.SigningKey, _ time.Time) (string, []byte, error) { return key.Kid(), nil, nil }
+		o.Certify = func(key *jose.SigningKey, _ time.Time) (string, *x509.Certificate, error) { return key.Kid(), nil, nil }
 	}
 	r := &Ring{
 		options: o,
@@ -237,27 +238,31 @@ func (r *Ring) current(ctx context.Context) (*view, error) {
 // parse decodes the stored keys, those of the old view excepted: decoding a
 // private key checks its arithmetic, which takes a while.
 func (v *view) parse(record ringRecord, old *view) error {
-	known := map[string]*jose.SigningKey{}
+	known := map[string]*Key{}
 	if old != nil {
 		for _, key := range old.keys {
-			known[key.Kid()] = key.SigningKey
+			known[key.Kid()] = key
 		}
 	}
 	for _, stored := range record.Keys {
-		signing := known[stored.Kid]
-		if signing == nil {
-			var err error
-			if signing, err = jose.ParseSigningKey(stored.Kid, stored.PEM); err != nil {
-				return fmt.Errorf("key %q: %w", stored.Kid, err)
-			}
+		key := &Key{Published: stored.Published, Active: stored.Active, Retired: stored.Retired}
+		if before := known[stored.Kid]; before != nil {
+			key.SigningKey, key.Certificate = before.SigningKey, before.Certificate
+		} else if err := key.parse(stored); err != nil {
+			return fmt.Errorf("key %q: %w", stored.Kid, err)
 		}
-		v.keys = append(v.keys, &Key{
-			SigningKey: signing, Certificate: stored.Certificate,
-			Published: stored.Published, Active: stored.Active, Retired: stored.Retired,
-		})
+		v.keys = append(v.keys, key)
 	}
 	var err error
 	v.set, err = keySet(v.keys)
+	return err
+}
+
+func (k *Key) parse(stored keyRecord) (err error) {
+	if k.SigningKey, err = jose.ParseSigningKey(stored.Kid, stored.PEM); err != nil || stored.Certificate == nil {
+		return err
+	}
+	k.Certificate, err = x509.ParseCertificate(stored.Certificate)
 	return err
 }
 

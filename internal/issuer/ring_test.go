@@ -1,8 +1,7 @@
 package issuer
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"testing"
@@ -199,18 +198,15 @@ func TestClockSetBack(t *testing.T) {
 
 func TestCertifyNamesTheKey(t *testing.T) {
 	b := newWorkbench(t)
-	ring := newRing(b, func(o *RingOptions) {
-		o.Certify = func(key *jose.SigningKey, _ time.Time) (string, []byte, error) {
-			sum := sha256.Sum256([]byte(key.Kid()))
-			return base64.RawURLEncoding.EncodeToString(sum[:]), []byte("certificate"), nil
+	certify := func(key *jose.SigningKey, now time.Time) (string, *x509.Certificate, error) {
+		certificate, err := key.SelfSigned("test", now, now.Add(time.Hour))
+		if err != nil {
+			return "", nil, err
 		}
-	})
-	key := signing(t, ring)
-	plain, err := jose.KubernetesKeyID(&key.Signer().PublicKey)
-	if err != nil {
-		t.Fatal(err)
+		return jose.Thumbprint(certificate), certificate, nil
 	}
-	if key.Kid() == plain || string(key.Certificate) != "certificate" {
-		t.Errorf("got kid %s, certificate %q", key.Kid(), key.Certificate)
+	key := signing(t, newRing(b, func(o *RingOptions) { o.Certify = certify }))
+	if key.Certificate == nil || key.Kid() != jose.Thumbprint(key.Certificate) {
+		t.Errorf("got kid %s, certificate %v", key.Kid(), key.Certificate)
 	}
 }

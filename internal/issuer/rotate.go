@@ -57,7 +57,10 @@ func (r *Ring) add(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh := keyRecord{Kid: kid, PEM: encoded, Certificate: certificate, Published: now}
+	fresh := keyRecord{Kid: kid, PEM: encoded, Published: now}
+	if certificate != nil {
+		fresh.Certificate = certificate.Raw
+	}
 	return r.update(ctx, func(record *ringRecord) error {
 		added := fresh
 		if !slices.ContainsFunc(record.Keys, keyRecord.hasTurn) {

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,8 +48,12 @@ func (s *Issuers) getKeys(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
+	set, err := NewJWKS(keys)
+	if err != nil {
+		return err
+	}
 	cacheable(w)
-	return azapi.WriteJSON(w, http.StatusOK, NewJWKS(keys))
+	return azapi.WriteJSON(w, http.StatusOK, json.RawMessage(set))
 }
 
 func cacheable(w http.ResponseWriter) {

@@ -1,0 +1,118 @@
+package entra
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/aksess/aksess/internal/directory"
+	"github.com/aksess/aksess/internal/jose"
+)
+
+// assertionType is the client_assertion_type of a JWT (RFC 7523, section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// method is the appidacr of a token: how its client proved who it is.
+type method string
+
+const (
+	bySecret      method = "1"
+	byCertificate method = "2" // or by a federated credential
+)
+
+// proof is what a client showed. Requests of one client with equal proofs may
+// share an access token.
+type proof struct {
+	method method
+	digest [sha256.Size]byte // of the secret or assertion
+}
+
+// digest is an unambiguous digest of several values.
+func digest(values ...string) [sha256.Size]byte {
+	h := sha256.New()
+	var length [8]byte
+	for _, value := range values {
+		binary.BigEndian.PutUint64(length[:], uint64(len(value)))
+		h.Write(length[:])
+		h.Write([]byte(value))
+	}
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return sum
+}
+
+// authenticate checks how the client proves who it is (RFC 6749, section 2.3).
+func (s *TokenService) authenticate(x *exchange) (proof, error) {
+	assertion, secret := x.form["client_assertion"], x.form["client_secret"]
+	switch {
+	case assertion != "" && secret != "":
+		return proof{}, badRequest.New("The client proves itself in two ways: by 'client_assertion' and by 'client_secret'.")
+	case assertion != "":
+		return s.byAssertion(x, assertion)
+	case secret != "":
+		return proof{method: bySecret, digest: digest(secret)}, checkSecret(x, secret)
+	default:
+		return proof{}, noCredential.New()
+	}
+}
+
+func checkSecret(x *exchange, secret string) error {
+	err := directory.CheckSecret(x.client, secret, x.Now)
+	switch {
+	case errors.Is(err, directory.ErrSecretExpired):
+		return expiredSecret.New(x.clientID)
+	case err != nil:
+		return badSecret.New(x.clientID)
+	}
+	return nil
+}
+
+// byAssertion tells a client's own assertion from one of a federated issuer:
+// the iss of the former is the client id, that of the latter a URL.
+func (s *TokenService) byAssertion(x *exchange, assertion string) (proof, error) {
+	kind, err := x.form.require("client_assertion_type")
+	if err != nil {
+		return proof{}, err
+	}
+	if kind != assertionType {
+		return proof{}, badRequest.New("The parameter 'client_assertion_type' must be '" + assertionType + "'.")
+	}
+	seen, err := jose.PeekUnverified(assertion, jose.Policy{})
+	if err != nil {
+		return proof{}, malformedAssertion.New(sentence(err)).With(err)
+	}
+	if missing := missingClaim(seen.Claims); missing != "" {
+		return proof{}, malformedAssertion.New("The claim " + missing + " is missing.")
+	}
+	if strings.Contains(seen.Claims.Issuer, "://") {
+		err = s.checkFederated(x, assertion, seen)
+	} else {
+		err = checkCertificate(x, assertion, seen)
+	}
+	if err != nil {
+		return proof{}, err
+	}
+	return proof{method: byCertificate, digest: digest(assertion)}, nil
+}
+
+// missingClaim names a claim that RFC 7523, section 3, requires.
+func missingClaim(claims jose.Claims) string {
+	switch {
+	case claims.Issuer == "":
+		return "iss"
+	case claims.Subject == "":
+		return "sub"
+	case len(claims.Audience) == 0:
+		return "aud"
+	case claims.Expiry.IsZero():
+		return "exp"
+	}
+	return ""
+}
+
+// sentence makes an error of jose, which quotes nothing secret, end a text.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

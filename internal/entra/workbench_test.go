@@ -1,0 +1,300 @@
+package entra
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/directory"
+	"github.com/aksess/aksess/internal/issuer"
+	"github.com/aksess/aksess/internal/jose"
+	"github.com/aksess/aksess/internal/store"
+	"github.com/aksess/aksess/internal/store/memory"
+)
+
+const (
+	tenantID     = "11111111-1111-1111-1111-111111111111"
+	tenantDomain = "contoso.onmicrosoft.com"
+	otherTenant  = "99999999-9999-4999-8999-999999999999"
+	identityARM  = "/subscriptions/55555555-5555-5555-5555-555555555555/resourceGroups/rg-widemo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-wi-api"
+	vaultScope   = "https://vault.azure.net/.default"
+	guardSecret  = "canary-secret-8Q~2c1a7f6e5d4b3a29180716253"
+)
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// workbench is a token service with its real neighbours on a memory store: one
+// cluster, one managed identity that trusts it, one application with a secret.
+type workbench struct {
+	t         testing.TB
+	clock     *clock
+	store     store.Store
+	directory *directory.Directory
+	issuers   *issuer.Issuers
+	service   *TokenService
+	server    *azapi.Server
+	log       *bytes.Buffer
+
+	cluster  issuer.Issuer
+	identity *directory.Principal
+	app      *directory.Principal
+	secretID string
+}
+
+// parsedKeys hands out keys that were made once: RSA keys are slow to make.
+var parsedKeys = sync.OnceValue(func() [4]*jose.SigningKey {
+	var keys [4]*jose.SigningKey
+	for i := range keys {
+		key, err := jose.NewSigningKey("")
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = key
+	}
+	return keys
+})
+
+// newWorkbench makes a workbench; change may alter the options of the token service.
+func newWorkbench(t testing.TB, change func(*Options)) *workbench {
+	t.Helper()
+	b := &workbench{t: t, clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}, store: memory.New(), log: new(bytes.Buffer)}
+	var ids, keys atomic.Int64
+	newID := func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", ids.Add(1)) }
+	log := slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	pool := issuer.NewKeyPool(issuer.PoolOptions{Store: b.store, NewID: newID, Log: log, Generate: func() (*jose.SigningKey, error) {
+		if n := keys.Add(1); n <= 4 {
+			return parsedKeys()[n-1], nil
+		}
+		return jose.NewSigningKey("")
+	}})
+	t.Cleanup(pool.Close)
+	b.directory = directory.New(b.store, directory.Options{Now: b.clock.Now, NewID: newID})
+	b.issuers = issuer.New(issuer.Options{Store: b.store, Pool: pool, Now: b.clock.Now, NewID: newID})
+	options := Options{
+		Directory: b.directory, Keys: b.issuers, Store: b.store, Pool: pool,
+		Now: b.clock.Now, NewID: newID, Log: log,
+	}
+	if change != nil {
+		change(&options)
+	}
+	b.service = New(options)
+	var err error
+	b.server, err = azapi.New([]*azapi.Service{b.service.Service()}, azapi.Config{
+		Authenticator: b.service.Authenticator(), Now: b.clock.Now, NewID: newID, Log: log,
+		Roles: func() []access.RoleDefinition { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.populate()
+	return b
+}
+
+func (b *workbench) populate() {
+	ctx := b.t.Context()
+	for _, tenant := range []directory.Tenant{{ID: tenantID, Domain: tenantDomain, DisplayName: "Contoso"}, {ID: otherTenant, Domain: "fabrikam.com"}} {
+		if _, err := b.directory.EnsureTenant(ctx, tenant); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	var err error
+	if b.cluster, err = b.issuers.Create(ctx, "westeurope", tenantID); err != nil {
+		b.t.Fatal(err)
+	}
+	if b.identity, err = b.directory.CreateManagedIdentity(ctx, tenantID, identityARM, "id-wi-api"); err != nil {
+		b.t.Fatal(err)
+	}
+	b.trust("wi-api", b.cluster.URL, chain.Subject("widemo", "wi-demo-sa"), chain.TokenAudience)
+	if b.app, err = b.directory.CreateApplication(ctx, tenantID, "deployer"); err != nil {
+		b.t.Fatal(err)
+	}
+	secret, err := b.directory.ImportSecret(ctx, b.app.ObjectID, "test", guardSecret, b.clock.Now().Add(24*time.Hour))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.secretID = secret.ID
+}
+
+// trust adds a federated credential to the identity, or replaces it.
+func (b *workbench) trust(name, iss, sub, aud string) {
+	b.t.Helper()
+	_, _, err := b.directory.PutCredential(b.t.Context(), b.identity.ObjectID,
+		directory.FederatedCredential{Name: name, Issuer: iss, Subject: sub, Audiences: []string{aud}}, store.Always())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// mint returns the token of the scenario's service account; change may alter the request.
+func (b *workbench) mint(change func(*issuer.TokenRequest)) string {
+	b.t.Helper()
+	request := issuer.TokenRequest{Namespace: "widemo", ServiceAccount: "wi-demo-sa", Audiences: []string{chain.TokenAudience}}
+	if change != nil {
+		change(&request)
+	}
+	token, err := b.issuers.Mint(b.t.Context(), b.cluster.ID, request)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+// sign signs any claims with the cluster's key.
+func (b *workbench) sign(claims any) string {
+	b.t.Helper()
+	key, err := b.issuers.SigningKey(b.t.Context(), b.cluster.ID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	token, err := jose.Sign(key, jose.HeaderExtras{}, claims)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+// federated is the request of the scenario's application.
+func (b *workbench) federated(assertion string) url.Values {
+	return url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {b.identity.AppID}, "scope": {vaultScope},
+		"client_assertion_type": {assertionType}, "client_assertion": {assertion},
+	}
+}
+
+// secret is the request of the deployer.
+func (b *workbench) secret(value string) url.Values {
+	return url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {b.app.AppID}, "scope": {vaultScope}, "client_secret": {value},
+	}
+}
+
+// reply is an answer with what tests look at.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+
+	// of a token
+	TokenType   string `json:"token_type"`
+	ExpiresIn   any    `json:"expires_in"`
+	ExtExpires  any    `json:"ext_expires_in"`
+	RefreshIn   any    `json:"refresh_in"`
+	AccessToken string `json:"access_token"`
+
+	// of an error
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+	Codes       []int  `json:"error_codes"`
+	Timestamp   string `json:"timestamp"`
+	Trace       string `json:"trace_id"`
+	Correlation string `json:"correlation_id"`
+	URI         string `json:"error_uri"`
+}
+
+func (b *workbench) do(request *http.Request) reply {
+	b.t.Helper()
+	recorder := httptest.NewRecorder()
+	b.server.ServeHTTP(recorder, request)
+	response := recorder.Result()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	got := reply{status: response.StatusCode, header: response.Header, body: body}
+	if err := json.Unmarshal(body, &got); err != nil {
+		b.t.Fatalf("%s %s: %d with a body that is not JSON: %v: %s", request.Method, request.URL, got.status, err, body)
+	}
+	return got
+}
+
+func (b *workbench) get(target string) reply {
+	b.t.Helper()
+	return b.do(httptest.NewRequest(http.MethodGet, target, nil))
+}
+
+func (b *workbench) post(target string, values url.Values) reply {
+	b.t.Helper()
+	request := httptest.NewRequest(http.MethodPost, target, strings.NewReader(values.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.do(request)
+}
+
+const tokenURL = "https://login.microsoftonline.com/" + tenantID + "/oauth2/v2.0/token"
+
+// exchange posts to the tenant's v2 token endpoint.
+func (b *workbench) exchange(values url.Values) reply {
+	b.t.Helper()
+	return b.post(tokenURL, values)
+}
+
+// wantCode fails unless the answer is this refusal.
+func wantCode(t testing.TB, got reply, kind string) {
+	t.Helper()
+	if !strings.HasPrefix(got.Description, kind+": ") {
+		t.Errorf("got %d %s %q, want %s", got.status, got.Error, got.Description, kind)
+	}
+	if got.AccessToken != "" {
+		t.Errorf("a refusal came with an access token")
+	}
+}
+
+// token fails unless the answer is a token, and returns its claims.
+func (b *workbench) token(got reply) map[string]any {
+	b.t.Helper()
+	if got.status != http.StatusOK || got.AccessToken == "" {
+		b.t.Fatalf("got %d %s, want a token", got.status, got.body)
+	}
+	keys, err := b.service.ring.KeySet(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	verified, err := jose.Verify(got.AccessToken, keys, accessTokenPolicy)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(verified.Claims, &claims); err != nil {
+		b.t.Fatal(err)
+	}
+	return claims
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
