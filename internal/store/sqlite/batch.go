@@ -15,6 +15,7 @@ type change struct {
 type batch struct {
 	changes map[docID]change
 	drops   []int64 // small contents to delete
+	size    int64   // bytes of keys and values
 	flush   bool    // staged contents are to be written even without changes
 	// stored returns the version in the database, 0 for none.
 	stored func(docID) (int64, error)
@@ -49,6 +50,7 @@ func (b *batch) add(r *request) error {
 	}
 	for id, c := range own {
 		b.changes[id] = c
+		b.size += int64(len(id.kind)+len(id.key)+len(c.value)) + 100
 	}
 	b.flush = b.flush || r.flush
 	if r.drop != 0 {

@@ -163,11 +163,10 @@ func dataSource(path, vfs, mode string) string {
 	pragmas := []string{"busy_timeout(5000)", "cache_size(-2000)", "temp_store(memory)"}
 	if mode == "rw" {
 		pragmas = append(pragmas,
-			"page_size(4096)",              // of a new database only
-			"journal_mode(wal)",            // readers and the writer do not wait for each other
-			"synchronous(full)",            // a commit is synced before it returns
-			"fullfsync(1)",                 // on macOS, where fsync does not reach the disk
-			"checkpoint_fullfsync(1)",      //
+			"page_size(4096)",   // of a new database only
+			"synchronous(full)", // a commit is synced before it returns
+			"fullfsync(1)",      // on macOS, where fsync does not reach the disk
+			"checkpoint_fullfsync(1)",
 			"journal_size_limit(16777216)", // a journal that grew is cut when it starts over
 		)
 	}

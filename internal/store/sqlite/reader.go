@@ -88,17 +88,26 @@ func (p *readers) give(r *reader) {
 	p.idle = append(p.idle, r)
 }
 
-// close waits for the reads under way; later ones answer ErrClosed.
-func (p *readers) close() error {
+// pause waits for the reads under way and keeps others out until resume.
+func (p *readers) pause() {
 	for range maxReaders {
 		p.slots <- struct{}{}
 	}
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
+}
+
+func (p *readers) resume() {
 	for range maxReaders {
 		<-p.slots
 	}
+}
+
+// close waits for the reads under way; later ones answer ErrClosed.
+func (p *readers) close() error {
+	p.pause()
+	defer p.resume()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	for _, r := range p.idle {
 		_ = r.conn.Close() // hands the connection back to the pool, closed next
 	}

@@ -50,6 +50,9 @@ func migrate(ctx context.Context, conn *sql.Conn, dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := startJournal(ctx, conn); err != nil {
+		return err
+	}
 	if schema == len(migrations) {
 		return nil
 	}
@@ -76,25 +79,35 @@ func migrate(ctx context.Context, conn *sql.Conn, dir string) error {
 // schemaOf returns the number of the schema, 0 for an empty database, and
 // refuses databases that are not ours to write.
 func schemaOf(ctx context.Context, conn *sql.Conn, dir string) (int, error) {
-	var journal string
 	var application, schema, objects int
-	for query, into := range map[string]any{
-		"PRAGMA journal_mode":                &journal,
+	for query, into := range map[string]*int{
 		"PRAGMA application_id":              &application,
 		"PRAGMA user_version":                &schema,
 		"SELECT count(*) FROM sqlite_schema": &objects,
 	} {
 		if err := conn.QueryRowContext(ctx, query).Scan(into); err != nil {
-			return 0, fmt.Errorf("reading the schema: %w", err)
+			return 0, fmt.Errorf("reading the schema of aksess.db: %w", err)
 		}
 	}
+	empty := objects == 0 && schema == 0 && application == 0
 	switch {
-	case application != applicationID && (objects > 0 || schema != 0 || application != 0):
+	case application != applicationID && !empty:
 		return 0, fmt.Errorf("aksess.db belongs to another program (application id %#x)", application)
 	case schema > len(migrations):
 		return 0, &SchemaError{Dir: dir, Have: schema, Known: len(migrations)}
-	case journal != "wal":
-		return 0, fmt.Errorf("the file system of the folder gives no shared memory (journal mode %q, want wal): use a local disk", journal)
 	}
 	return schema, nil
+}
+
+// startJournal makes sure of the write-ahead log, in which readers and the
+// writer do not wait for each other.
+func startJournal(ctx context.Context, conn *sql.Conn) error {
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode); err != nil {
+		return fmt.Errorf("starting the journal of aksess.db: %w", err)
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the folder's file system has no shared memory for the journal of aksess.db (mode %q): use a local disk", mode)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,10 +24,16 @@ const (
 	maxBatchWait     = time.Millisecond
 )
 
+// maxJournal is the size in bytes at which the journal is emptied even if that
+// makes reads wait. SQLite starts it over by itself about every 4 MiB, but
+// not while reads overlap without a pause.
+const maxJournal = 64 << 20
+
 // writer commits requests in the order in which they came, those that wait
 // together in one transaction with one sync.
 type writer struct {
 	store  *Store
+	limit  int64     // of the journal, in bytes
 	conn   *sql.Conn // used by run only
 	wake   chan struct{}
 	exited chan struct{}
@@ -41,6 +48,7 @@ type writer struct {
 	// The rest belongs to run.
 	reserved int64 // none beyond it is in a committed transaction; in the database
 	failed   error // a sync failed: nothing is written any more
+	written  int64 // bytes since the journal's size was looked at
 	put, remove, find,
 	putContent, dropContent, reserve,
 	begin, commit, rollback *sql.Stmt
@@ -48,7 +56,7 @@ type writer struct {
 
 func (s *Store) start() {
 	w := &s.writer
-	w.store = s
+	w.store, w.limit = s, maxJournal
 	w.wake = make(chan struct{}, 1)
 	w.exited = make(chan struct{})
 	go w.run()
@@ -137,6 +145,7 @@ func (w *writer) run() {
 		began := time.Now()
 		w.perform(requests)
 		took = time.Since(began)
+		w.boundJournal()
 		// Whoever was served now or waits already will likely come again
 		// soon: a short wait for them is one sync for all instead of two.
 		waiting, _ := w.waiting()
@@ -268,6 +277,7 @@ func (w *writer) write(b *batch) error {
 		return err
 	}
 	w.reserved = reserved
+	w.written += b.size
 	for id := range b.changes {
 		w.store.kinds.grow(id.kind)
 	}
@@ -339,6 +349,24 @@ func (w *writer) extend() (reserved int64, err error) {
 		return 0, err
 	}
 	return version + step, nil
+}
+
+// boundJournal empties the journal when it is too large. That it could not is
+// no caller's trouble: the next time it is tried again.
+func (w *writer) boundJournal() {
+	if w.written < w.limit/4 || w.failed != nil {
+		return
+	}
+	w.written = 0
+	info, err := os.Stat(w.store.path + "-wal")
+	if err != nil || info.Size() < w.limit {
+		return
+	}
+	w.store.readers.pause()
+	defer w.store.readers.resume()
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(truncate)"); err != nil {
+		w.store.log.Warn("the journal could not be emptied", "file", info.Name(), "bytes", info.Size(), "error", err)
+	}
 }
 
 // notNil keeps the driver from writing NULL for a document without bytes.
