@@ -46,6 +46,11 @@ func (d document) resource(version int64) *Resource {
 // Resources keeps all resources, resource groups and subscriptions. It is the
 // only writer of their documents.
 type Resources struct {
+	// Forget is called after a resource or group is deleted, with its id, so that
+	// role assignments at or below the scope go with it. Set before the first
+	// request; nil for none.
+	Forget func(ctx context.Context, id string) error
+
 	store store.Store
 	docs  store.Collection[document]
 	names store.Collection[string]

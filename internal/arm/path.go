@@ -1,0 +1,160 @@
+package arm
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/chain"
+)
+
+// segments cuts the path of a request as the router did: doubled slashes are
+// one, and each segment is decoded by itself. A slash within a segment stays
+// escaped, so that no name can pass for more than one segment.
+func segments(r *azapi.Request) []string {
+	var parts []string
+	for part := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		if part == "" {
+			continue
+		}
+		if decoded, err := url.PathUnescape(part); err == nil && !strings.Contains(decoded, "/") {
+			part = decoded
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// ScopeOf is the id that the request's path spells, without its last drop
+// segments: what is decided about. It never fails; see [IDOf] for a check.
+func ScopeOf(r *azapi.Request, drop int) string {
+	parts := segments(r)
+	return "/" + strings.Join(parts[:max(0, len(parts)-drop)], "/")
+}
+
+// IDOf parses the resource id that the request's path spells, without its last
+// drop segments. It refuses what no id can hold.
+func IDOf(r *azapi.Request, drop int) (chain.ID, error) {
+	for _, part := range segments(r) {
+		if strings.Contains(strings.ToLower(part), "%2f") {
+			return chain.ID{}, badPath.New("an escaped slash cannot be part of a name")
+		}
+	}
+	id, err := chain.ParseID(ScopeOf(r, drop))
+	if err != nil {
+		return id, badPath.New(err.Error())
+	}
+	return id, nil
+}
+
+// scope makes the Scope of an operation: the path without its last drop segments.
+func scope(drop int) func(r *azapi.Request) string {
+	return func(r *azapi.Request) string { return ScopeOf(r, drop) }
+}
+
+// place is where a resource is or would be.
+type place struct {
+	subscription, group string
+	names               []string // one for each segment of the type
+}
+
+// place takes the parts of an id from the parameters of the endpoint's pattern.
+// missing is how many of the last names the pattern lacks.
+func (e *endpoint) place(r *azapi.Request, missing int) (place, error) {
+	p := place{subscription: r.Param("subscription"), group: r.Param("group")}
+	for i := range len(e.typ.segments()) - missing {
+		name := r.Param(nameParam(i))
+		if err := CheckName(name); err != nil {
+			return p, err
+		}
+		p.names = append(p.names, name)
+	}
+	if len(ScopeOf(r, 0)) > chain.MaxIDLength {
+		return p, badPath.New("the id is too long")
+	}
+	return p, nil
+}
+
+// groupID and id spell the fixed segments as Azure does, the names as requested.
+func (p place) groupID() string {
+	return "/subscriptions/" + p.subscription + "/resourceGroups/" + p.group
+}
+
+func (p place) id(t *Type) string {
+	return p.groupID() + "/providers/" + t.namespace() + "/" + interleave(t.segments(), p.names)
+}
+
+// label names the resource as Azure's messages do: "Microsoft.Storage/storageAccounts/a/queueServices/default".
+func (p place) label(t *Type) string {
+	return t.namespace() + "/" + interleave(t.segments(), p.names)
+}
+
+func interleave(types, names []string) string {
+	parts := make([]string, 0, 2*len(types))
+	for i, name := range names {
+		parts = append(parts, types[i], name)
+	}
+	return strings.Join(parts, "/")
+}
+
+func (p place) name() string { return p.names[len(p.names)-1] }
+
+// above is the place of the endpoint's parent.
+func (p place) above(e *endpoint) place {
+	p.names = p.names[:len(e.parent.typ.segments())]
+	return p
+}
+
+// Group returns a resource group, or 404 ResourceGroupNotFound, or 404
+// SubscriptionNotFound when it is the subscription that is missing.
+func (rs *Resources) Group(ctx context.Context, subscription, group string) (*Resource, error) {
+	found, err := rs.Get(ctx, "/subscriptions/"+subscription+"/resourceGroups/"+group)
+	if !errors.Is(err, ErrNotFound) {
+		return found, err
+	}
+	if _, err := rs.Subscription(ctx, subscription); err != nil {
+		return nil, err
+	}
+	return nil, noGroup.New(group)
+}
+
+// Subscription returns a subscription, or 404 SubscriptionNotFound.
+func (rs *Resources) Subscription(ctx context.Context, id string) (*Resource, error) {
+	found, err := rs.Get(ctx, "/subscriptions/"+id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, noSubscription.New(id)
+	}
+	return found, err
+}
+
+// Exists reports whether an ARM id names something that is here: the root, a
+// subscription, a group, or a resource. The error, when it does not, is the 404
+// that Azure gives for the first part that is missing.
+func (rs *Resources) Exists(ctx context.Context, id chain.ID) error {
+	if id.Subscription == "" {
+		if len(id.Providers) == 0 {
+			return nil
+		}
+		return badPath.New("only subscriptions and what is in them can be a scope here")
+	}
+	if id.ResourceGroup == "" {
+		if _, err := rs.Subscription(ctx, id.Subscription); err != nil || len(id.Providers) == 0 {
+			return err
+		}
+		return ResourceNotFound.New(id.Type()+"/"+id.Name(), "")
+	}
+	if _, err := rs.Group(ctx, id.Subscription, id.ResourceGroup); err != nil || len(id.Providers) == 0 {
+		return err
+	}
+	if id.IsCollection() {
+		return badPath.New("the id ends in a type without a name")
+	}
+	_, err := rs.Get(ctx, id.String())
+	if errors.Is(err, ErrNotFound) {
+		last := id.Providers[len(id.Providers)-1]
+		return ResourceNotFound.New(last.Namespace+"/"+interleave(last.Types, last.Names), id.ResourceGroup)
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package arm
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/aksess/aksess/internal/azapi"
+)
+
+// Host is the name under which every client knows Resource Manager.
+const Host = "management.azure.com"
+
+// Options is what Resource Manager is made of.
+type Options struct {
+	Resources *Resources
+	Types     []*Type
+	// Operations are those that no type makes: subscriptions, resource groups,
+	// role assignments.
+	Operations []azapi.Operation
+	TenantID   string // the tenant that the subscriptions belong to
+	// Hosts and Audiences are accepted beside Azure's own, for a local suffix.
+	Hosts     []string
+	Audiences []string
+}
+
+// Service makes the host management.azure.com out of its resource types. It
+// fails on a type whose name is malformed or there twice, or whose parent is
+// not served.
+func Service(o Options) (*azapi.Service, error) {
+	endpoints, err := bind(o.Resources, o.Types)
+	if err != nil {
+		return nil, err
+	}
+	var operations []azapi.Operation
+	for _, e := range endpoints {
+		operations = append(operations, e.operations()...)
+	}
+	operations = append(operations, o.Operations...)
+	for i := range operations {
+		if operations[i].Scope == nil {
+			operations[i].Scope = scope(0)
+		}
+	}
+	refusals := &refusals{resources: o.Resources, types: o.Types, tenant: o.TenantID, audiences: append([]string{
+		"https://management.azure.com", "https://management.core.windows.net",
+	}, o.Audiences...)}
+	// A token for "https://management.core.windows.net//.default" has an aud
+	// that ends in a slash: one slash of the two is the scope's own.
+	return &azapi.Service{
+		Name: "arm", Hosts: append([]string{Host}, o.Hosts...), Dialect: azapi.DialectARM, Version: azapi.VersionQuery,
+		Audiences: refusals.audiences, Operations: operations, Refuse: refusals.word, Headers: headers,
+	}, nil
+}
+
+// headers are those of every answer. The skip of polling delays is the Azure
+// SDK for Go's own hook for replayed tests: everything here is complete when it
+// is answered, so a client that waits before it looks waits for nothing.
+func headers(h http.Header, r *azapi.Request) {
+	h.Set("X-Go-Azure-Sdk-Skip-Polling-Delay", "true")
+	h.Set("Cache-Control", "no-cache")
+	correlation := r.Header.Get("x-ms-correlation-request-id")
+	if correlation == "" || len(correlation) > 128 {
+		correlation = r.ID
+	}
+	h.Set("x-ms-correlation-request-id", correlation)
+}
+
+var typeName = regexp.MustCompile(`^[A-Za-z]+\.[A-Za-z.]+(/[A-Za-z0-9]+)+$`)
+
+// bind checks the types and ties each to its parent.
+func bind(resources *Resources, types []*Type) ([]*endpoint, error) {
+	index := byName(types)
+	bound := map[string]*endpoint{}
+	endpoints := make([]*endpoint, 0, len(types))
+	for _, t := range types {
+		lower := strings.ToLower(t.Name)
+		switch {
+		case !typeName.MatchString(t.Name):
+			return nil, fmt.Errorf("resource type %q is not of the form Namespace/type", t.Name)
+		case bound[lower] != nil:
+			return nil, fmt.Errorf("resource type %s is there twice", t.Name)
+		case t.topLevel() && (t.Storage != nil || t.Default != nil):
+			return nil, fmt.Errorf("resource type %s has no parent to be kept with", t.Name)
+		}
+		bound[lower] = &endpoint{resources: resources, typ: t, types: index}
+		endpoints = append(endpoints, bound[lower])
+	}
+	for _, e := range endpoints {
+		if e.typ.topLevel() {
+			continue
+		}
+		for name := strings.ToLower(e.typ.Name); e.parent == nil; {
+			cut := strings.LastIndexByte(name, '/')
+			if cut < 0 {
+				return nil, fmt.Errorf("no parent of resource type %s is served", e.typ.Name)
+			}
+			name = name[:cut]
+			e.parent = bound[name]
+		}
+	}
+	return endpoints, nil
+}
