@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,6 +41,9 @@ type authority struct {
 // whoever steals its key can impersonate this webhook only.
 func newAuthority(names []string, now time.Time) (*authority, error) {
 	dns, ips := splitHosts(names)
+	if len(dns) == 0 {
+		return nil, errors.New("the certificate needs a DNS name: an authority without one could vouch for any")
+	}
 	template := &x509.Certificate{
 		Subject:                     pkix.Name{CommonName: authorityName},
 		NotBefore:                   now.Add(-clockSkew),
@@ -55,6 +59,12 @@ func newAuthority(names []string, now time.Time) (*authority, error) {
 	for _, ip := range ips {
 		bits := 8 * len(ip)
 		template.PermittedIPRanges = append(template.PermittedIPRanges, &net.IPNet{IP: ip, Mask: net.CIDRMask(bits, bits)})
+	}
+	if len(ips) == 0 {
+		for _, bits := range []int{8 * net.IPv4len, 8 * net.IPv6len} {
+			all := &net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(0, bits)}
+			template.ExcludedIPRanges = append(template.ExcludedIPRanges, all)
+		}
 	}
 	a := new(authority)
 	var err error
@@ -133,6 +143,20 @@ func splitHosts(names []string) (dns []string, ips []net.IP) {
 		}
 	}
 	return dns, ips
+}
+
+// normalize writes names the way that certificates give them back.
+func normalize(names []string) []string {
+	normal := make([]string, 0, len(names))
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			name = ip.String()
+		}
+		if name = strings.ToLower(name); !slices.Contains(normal, name) {
+			normal = append(normal, name)
+		}
+	}
+	return normal
 }
 
 // due is when a certificate is to be renewed.

@@ -41,6 +41,7 @@ func NewCertificates(config CertificatesConfig) *Certificates {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
+	config.Names = normalize(config.Names)
 	return &Certificates{config: config, changed: make(chan struct{}, 1)}
 }
 

@@ -113,6 +113,36 @@ func TestRotationAuthorityIsConstrained(t *testing.T) {
 	}
 }
 
+func TestRotationNames(t *testing.T) {
+	for _, names := range [][]string{nil, {"127.0.0.1"}} {
+		if _, err := NewCertificates(CertificatesConfig{Names: names}).Rotate(context.Background()); err == nil {
+			t.Errorf("%v: got no error, want one: the authority would not be constrained", names)
+		}
+	}
+	c := NewCertificates(CertificatesConfig{Names: []string{"LocalHost", "0:0:0::1", "localhost"}})
+	var serials []string
+	for range 2 {
+		if _, err := c.Rotate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		serials = append(serials, leafOf(t, c).Leaf.SerialNumber.String())
+	}
+	if serials[0] != serials[1] {
+		t.Error("got a new certificate for the same names in another spelling")
+	}
+	only := NewCertificates(CertificatesConfig{Names: []string{"localhost"}})
+	if _, err := only.Rotate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := only.served.Load().current.leaf([]string{"10.0.0.1"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trusts(only.Bundle(), leaf, "10.0.0.1", time.Now()); err == nil {
+		t.Error("an authority for DNS names can vouch for addresses")
+	}
+}
+
 func TestRotationAfterLongSleep(t *testing.T) {
 	clock := newClock()
 	c := NewCertificates(CertificatesConfig{Names: serviceNames, Now: clock.Now})

@@ -86,7 +86,7 @@ func (r rotation) leafDue(names []string, now time.Time) bool {
 	want := slices.Clone(names)
 	slices.Sort(have)
 	slices.Sort(want)
-	return !slices.Equal(have, slices.Compact(want)) || r.leaf.Leaf.CheckSignatureFrom(r.current.certificate) != nil
+	return !slices.Equal(have, want) || r.leaf.Leaf.CheckSignatureFrom(r.current.certificate) != nil
 }
 
 // wake is when the next step is due.

@@ -261,7 +261,9 @@ func TestRunFollowsTheWatch(t *testing.T) {
 		if err := client.Tracker().Update(configurationsResource(), emptied, ""); err != nil {
 			t.Fatal(err)
 		}
-		watched := c.Client.Metadata.(interface{ Tracker() clienttesting.ObjectTracker }).Tracker()
+		watched := c.Client.Metadata.(interface {
+			Tracker() clienttesting.ObjectTracker
+		}).Tracker()
 		touched := &metav1.PartialObjectMetadata{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
 			ObjectMeta: metav1.ObjectMeta{Name: configurationName, ResourceVersion: "2"},

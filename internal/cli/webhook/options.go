@@ -1,0 +1,213 @@
+package webhook
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/inject"
+)
+
+// options is the command line, resolved.
+type options struct {
+	listen, health string
+	drain          time.Duration
+	tlsMinVersion  uint16
+	certDir        string
+	rotate         bool
+	names          []string
+	configuration  string
+	kubeconfig     string
+	sidecar        string
+	logLevel       slog.Level
+	logText        bool
+	version        bool
+	inject         inject.Config
+}
+
+// Namespace and service of upstream's chart and ours.
+const (
+	defaultNamespace = "azure-workload-identity-system"
+	defaultService   = "aksess-webhook"
+)
+
+// raw holds the flags that need more than parsing.
+type raw struct {
+	options
+	dnsNames      list
+	service       string
+	tlsMin        string
+	noRotation    bool
+	oldTokenPath  bool
+	logLevel      string
+	logFormat     string
+	localAzure    inject.LocalAzure
+	localAzureCA  string
+	authorityHost string
+}
+
+// list is a flag that may be given more than once.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(value string) error {
+	*l = append(*l, value)
+	return nil
+}
+
+// errUsage marks an error of the command line.
+var errUsage = errors.New("see --help")
+
+// parse reads arguments and environment. The error is flag.ErrHelp after the
+// usage has been printed.
+func parse(args []string, getenv func(string) string, usage io.Writer) (options, error) {
+	var r raw
+	flags := flag.NewFlagSet("aksess-webhook", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	r.serving(flags)
+	r.cluster(flags)
+	r.pods(flags)
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q: %w", flags.Arg(0), errUsage)
+	}
+	if r.version {
+		return r.options, nil
+	}
+	if err := r.resolve(getenv); err != nil {
+		return options{}, err
+	}
+	return r.options, nil
+}
+
+func (r *raw) serving(flags *flag.FlagSet) {
+	flags.StringVar(&r.listen, "listen", ":9443", "`address` for admission reviews, TLS")
+	flags.StringVar(&r.health, "health-addr", ":9440", "`address` for /healthz and /readyz, plain HTTP")
+	flags.DurationVar(&r.drain, "drain-delay", 5*time.Second, "`time` to keep serving, not ready, after SIGTERM")
+	flags.StringVar(&r.tlsMin, "tls-min-version", "1.3", "lowest TLS `version`: 1.2 or 1.3")
+	flags.StringVar(&r.certDir, "webhook-cert-dir", "", "`folder` that keeps the certificates; in memory when empty")
+	flags.BoolVar(&r.noRotation, "disable-cert-rotation", false, "serve tls.crt and tls.key of --webhook-cert-dir, made by somebody else")
+	flags.Var(&r.dnsNames, "dns-name", "further `name` or address of the serving certificate; may be repeated")
+	flags.StringVar(&r.service, "service-name", defaultService, "`name` of the webhook's Service, in the namespace POD_NAMESPACE")
+	flags.StringVar(&r.logLevel, "log-level", "", "`level`: info, debug, trace or all")
+	flags.StringVar(&r.logFormat, "log-format", "json", "json or text")
+	flags.BoolVar(&r.version, "version", false, "print the version as JSON and end")
+}
+
+func (r *raw) cluster(flags *flag.FlagSet) {
+	flags.StringVar(&r.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster; else KUBECONFIG, else the pod's service account")
+	flags.StringVar(&r.configuration, "webhook-configuration", "", "`name` of the webhook's own MutatingWebhookConfiguration, to publish the CA bundle in")
+}
+
+func (r *raw) pods(flags *flag.FlagSet) {
+	c, l := &r.inject, &r.localAzure
+	flags.StringVar(&c.TenantID, "tenant-id", "", "`tenant` of service accounts that name none; else AZURE_TENANT_ID")
+	flags.StringVar(&r.authorityHost, "authority-host", "", "`URL` of the token service; else by AZURE_ENVIRONMENT")
+	flags.StringVar(&c.Audience, "audience", "", "`audience` of the projected token; else "+chain.TokenAudience)
+	flags.BoolVar(&r.oldTokenPath, "old-token-path", true, "mount the token at "+chain.OldTokenFile+" as well")
+	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
+	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
+	flags.BoolVar(&c.Proxy.UnprivilegedInit, "proxy-init-unprivileged", false, "give the proxy's init step NET_ADMIN alone")
+	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
+	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
+	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")
+	flags.StringVar(&l.CAConfigMap, "local-azure-ca-config-map", "", "`name` of a ConfigMap with ca.crt in every namespace, instead of --local-azure-ca")
+	flags.StringVar(&l.TrustStoreKey, "local-azure-trust-store-key", "", "`key` of a PKCS #12 trust store in that ConfigMap, for JVMs")
+	flags.StringVar(&l.TrustStorePassword, "local-azure-trust-store-password", "", "`password` of that trust store")
+}
+
+// resolve fills in the environment and checks what no flag type does.
+func (r *raw) resolve(getenv func(string) string) error {
+	if err := r.resolveServing(getenv); err != nil {
+		return err
+	}
+	r.kubeconfig = cmp.Or(r.kubeconfig, getenv("KUBECONFIG"))
+	c := &r.inject
+	c.TenantID = cmp.Or(c.TenantID, getenv("AZURE_TENANT_ID"))
+	if c.TenantID == "" {
+		return fmt.Errorf("AZURE_TENANT_ID is required, or --tenant-id: %w", errUsage)
+	}
+	c.AuthorityHost = r.authorityHost
+	if c.AuthorityHost == "" {
+		var err error
+		if c.AuthorityHost, err = authorityHost(getenv("AZURE_ENVIRONMENT"), getenv("AZURE_ENVIRONMENT_FILEPATH")); err != nil {
+			return err
+		}
+	}
+	c.NoOldTokenPath = !r.oldTokenPath
+	c.Proxy.Image, c.Proxy.InitImage = getenv("PROXY_IMAGE"), getenv("PROXY_INIT_IMAGE")
+	c.Proxy.LogLevel = r.logLevel
+	switch r.sidecar {
+	case "auto", "native":
+	case "classic":
+		c.Proxy.Classic = true
+	default:
+		return fmt.Errorf("--proxy-sidecar has value %q, expected auto, native or classic: %w", r.sidecar, errUsage)
+	}
+	if err := r.resolveLocalAzure(); err != nil {
+		return err
+	}
+	return c.Validate()
+}
+
+func (r *raw) resolveServing(getenv func(string) string) error {
+	r.rotate = !r.noRotation
+	if r.noRotation && r.certDir == "" {
+		return fmt.Errorf("--disable-cert-rotation needs --webhook-cert-dir: %w", errUsage)
+	}
+	switch r.tlsMin {
+	case "1.2":
+		r.tlsMinVersion = tls.VersionTLS12
+	case "1.3":
+		r.tlsMinVersion = tls.VersionTLS13
+	default:
+		return fmt.Errorf("invalid TLS version %q. Must be one of: 1.2, 1.3: %w", r.tlsMin, errUsage)
+	}
+	switch strings.ToLower(r.logLevel) {
+	case "", "unset", "info":
+		r.options.logLevel = slog.LevelInfo
+	case "debug", "trace", "all":
+		r.options.logLevel = slog.LevelDebug
+	default:
+		return fmt.Errorf("--log-level has value %q, expected info, debug, trace or all: %w", r.logLevel, errUsage)
+	}
+	switch r.logFormat {
+	case "json", "text":
+		r.logText = r.logFormat == "text"
+	default:
+		return fmt.Errorf("--log-format has value %q, expected json or text: %w", r.logFormat, errUsage)
+	}
+	service := r.service + "." + cmp.Or(getenv("POD_NAMESPACE"), defaultNamespace) + ".svc"
+	r.names = append([]string{service, service + ".cluster.local", "localhost", "127.0.0.1", "::1"}, r.dnsNames...)
+	return nil
+}
+
+func (r *raw) resolveLocalAzure() error {
+	if r.localAzureCA != "" {
+		ca, err := os.ReadFile(filepath.Clean(r.localAzureCA))
+		if err != nil {
+			return fmt.Errorf("reading the local Azure's certificate authority: %w", err)
+		}
+		r.localAzure.CA = ca
+	}
+	if r.localAzure.ProxyURL != "" {
+		r.inject.LocalAzure = &r.localAzure
+		return nil
+	}
+	if len(r.localAzure.CA) > 0 || r.localAzure.CAConfigMap != "" || r.localAzure.NoProxy != "" || r.localAzure.TrustStoreKey != "" {
+		return fmt.Errorf("--local-azure-proxy is missing, the other --local-azure flags need it: %w", errUsage)
+	}
+	return nil
+}
