@@ -39,9 +39,15 @@ func (ca *CA) WriteBundle(path string, more ...*x509.Certificate) error {
 // derives keys from TrustStorePassword, which takes some milliseconds: call it
 // only when a Java program may be started.
 func (ca *CA) WriteTrustStore(path string, more ...*x509.Certificate) error {
-	entries := []pkcs12.TrustStoreEntry{{Cert: ca.cert, FriendlyName: "aksess"}}
-	for i, cert := range more {
-		entries = append(entries, pkcs12.TrustStoreEntry{Cert: cert, FriendlyName: fmt.Sprintf("system-%d", i+1)})
+	return WriteTrustStore(path, append([]*x509.Certificate{ca.cert}, more...)...)
+}
+
+// WriteTrustStore is the method's work for certificates that were read from a
+// bundle, by a program that does not hold the authority's key.
+func WriteTrustStore(path string, certs ...*x509.Certificate) error {
+	entries := make([]pkcs12.TrustStoreEntry, 0, len(certs))
+	for i, cert := range certs {
+		entries = append(entries, pkcs12.TrustStoreEntry{Cert: cert, FriendlyName: fmt.Sprintf("aksess-%d", i)})
 	}
 	pfx, err := pkcs12.Modern2023.EncodeTrustStoreEntries(entries, TrustStorePassword)
 	if err != nil {

@@ -100,9 +100,11 @@ func (g *Gateway) Listen(addr string) error {
 	if err := g.prepare(); err != nil {
 		return err
 	}
-	if g.listener, err = net.ListenTCP("tcp", tcp); err != nil {
+	l, err := net.ListenTCP("tcp", tcp)
+	if err != nil {
 		return fmt.Errorf("listening on %q: %w", addr, err)
 	}
+	g.listener = l
 	return nil
 }
 

@@ -24,7 +24,7 @@ var errForbidden = errors.New("address is not passed through")
 // "". Metadata services hand out credentials of the real machine to whoever
 // asks from it, and loopback services trust whoever reaches them.
 func forbidden(addr netip.Addr) string {
-	addr = addr.Unmap()
+	addr = embedded(addr)
 	switch {
 	case addr.IsLoopback(), addr.IsUnspecified():
 		return "it is this machine"
@@ -38,6 +38,21 @@ func forbidden(addr netip.Addr) string {
 		return "it is a cloud's metadata or wire service"
 	}
 	return ""
+}
+
+// embedded returns the IPv4 address that a translator or tunnel would make of
+// an IPv6 one: mapped, NAT64 (RFC 6052 section 2.1) or 6to4 (RFC 3056 section 2).
+func embedded(addr netip.Addr) netip.Addr {
+	b := addr.As16()
+	switch {
+	case addr.Is4In6():
+		return addr.Unmap()
+	case netip.PrefixFrom(netip.MustParseAddr("64:ff9b::"), 96).Contains(addr):
+		return netip.AddrFrom4([4]byte(b[12:]))
+	case netip.PrefixFrom(netip.MustParseAddr("2002::"), 16).Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	}
+	return addr
 }
 
 func checkAddr(addr netip.Addr) error {
@@ -140,6 +155,7 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, to authority) {
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Host, p.Out.Host = to.String(), to.String()
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // nothing here decides by it, so it goes out as it came
 		},
 		Transport: &http.Transport{
 			DisableKeepAlives:     true,
