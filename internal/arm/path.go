@@ -128,33 +128,3 @@ func (rs *Resources) Subscription(ctx context.Context, id string) (*Resource, er
 	}
 	return found, err
 }
-
-// Exists reports whether an ARM id names something that is here: the root, a
-// subscription, a group, or a resource. The error, when it does not, is the 404
-// that Azure gives for the first part that is missing.
-func (rs *Resources) Exists(ctx context.Context, id chain.ID) error {
-	if id.Subscription == "" {
-		if len(id.Providers) == 0 {
-			return nil
-		}
-		return badPath.New("only subscriptions and what is in them can be a scope here")
-	}
-	if id.ResourceGroup == "" {
-		if _, err := rs.Subscription(ctx, id.Subscription); err != nil || len(id.Providers) == 0 {
-			return err
-		}
-		return ResourceNotFound.New(id.Type()+"/"+id.Name(), "")
-	}
-	if _, err := rs.Group(ctx, id.Subscription, id.ResourceGroup); err != nil || len(id.Providers) == 0 {
-		return err
-	}
-	if id.IsCollection() {
-		return badPath.New("the id ends in a type without a name")
-	}
-	_, err := rs.Get(ctx, id.String())
-	if errors.Is(err, ErrNotFound) {
-		last := id.Providers[len(id.Providers)-1]
-		return ResourceNotFound.New(last.Namespace+"/"+interleave(last.Types, last.Names), id.ResourceGroup)
-	}
-	return err
-}

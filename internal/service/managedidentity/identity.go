@@ -128,9 +128,6 @@ func (h *handlers) systemIdentity(w http.ResponseWriter, r *azapi.Request) error
 	if err != nil {
 		return err
 	}
-	if err := h.Resources.Exists(r.Context(), id); err != nil {
-		return err
-	}
 	principal, err := h.Directory.ByResourceID(r.Context(), id.String())
 	if errors.Is(err, directory.ErrPrincipalNotFound) || (err == nil && principal.Type != directory.TypeManagedIdentity) {
 		return noSystemIdentity.New(id.String())

@@ -194,7 +194,7 @@ func TestConcurrentCredentialWrites(t *testing.T) {
 func TestSystemAssignedIdentity(t *testing.T) {
 	w := start(t)
 	path := identity + "/providers/Microsoft.ManagedIdentity/identities/default"
-	w.Want(armtest.Request{Path: path}, 404, "ResourceNotFound")
+	w.Want(armtest.Request{Path: path}, 404, "ResourceIdentityNotFound")
 	w.Want(armtest.Request{Path: armtest.RG + "/providers/Microsoft.ManagedIdentity/identities/default"}, 404, "ResourceIdentityNotFound")
 	w.Want(armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"westeurope"}`}, 201, "")
 	got := w.Want(armtest.Request{Path: path, As: armtest.Reader}, 200, "")
