@@ -1,0 +1,52 @@
+# aksess: `make help` lists what there is.
+
+GO       ?= go
+BIN      := bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test clients e2e bench check generate cross clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build aksess, aksess-webhook and the sample application into bin/
+	$(BUILD) -o $(BIN)/aksess ./cmd/aksess
+	$(BUILD) -o $(BIN)/aksess-webhook ./cmd/aksess-webhook
+	cd examples/widemo/wi-api && $(BUILD) -o ../../../$(BIN)/wi-api .
+
+demo: ## build, then watch the whole chain work and be broken six ways
+	@$(MAKE) --no-print-directory -s build
+	@$(BIN)/aksess demo
+
+test: build ## everything but the Kubernetes, Terraform and client tiers, with the race detector
+	$(GO) test -race ./...
+	cd examples/widemo/wi-api && $(GO) test -race ./...
+	cd tools && $(GO) vet ./...
+	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/sdk/run
+
+clients: build ## the same reads and writes with Python's and Java's newest SDKs
+	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/clients/run
+
+e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests
+	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
+	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
+
+bench: build ## the side-by-side measurements of bench/README.md
+	cd bench && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) run .
+
+check: ## vet, staticcheck, govulncheck, gofmt, tidy modules
+	sh tools/check
+
+generate: ## remake generated files
+	$(GO) generate ./...
+
+cross: ## build aksess for every platform that it is released for
+	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/aksess || exit 1; done
+
+clean: ## remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/entra"
+	"github.com/aksess/aksess/internal/jose"
+	"github.com/aksess/aksess/internal/service"
+	"github.com/aksess/aksess/internal/service/resources"
+)
+
+// maintenance is how often keys are looked after: rotated, published, dropped.
+const maintenance = time.Hour
+
+// build makes the services and the pipeline that serves them.
+func (a *App) build() error {
+	remote := jose.NewRemote(jose.RemoteConfig{
+		AllowPrivate: a.config.AllowPrivateIssuers, RootCAs: a.config.IssuerCAs, Now: a.config.Now,
+	})
+	a.closers = append(a.closers, func() error { remote.Close(); return nil })
+	a.tokens = entra.New(entra.Options{
+		Directory: a.Directory, Keys: jose.Sources{a.Issuers, remote}, Store: a.Store, Pool: a.pool,
+		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log,
+	})
+	services, err := service.All(service.Deps{
+		Store: a.Store, Directory: a.Directory, Book: a.Book, Issuers: a.Issuers, Resources: a.Resources,
+		Tenant: resources.Tenant{ID: a.Account.TenantID, Name: tenantName, Domain: tenantDomain, Country: tenantCountry},
+		CA:     a.ca.PEM(), Now: a.config.Now, NewID: a.config.NewID,
+	})
+	if err != nil {
+		return fmt.Errorf("listing the services: %w", err)
+	}
+	a.server, err = azapi.New(append(services, a.tokens.Service()), azapi.Config{
+		Authenticator: a.tokens.Authenticator(), Grants: a.Book, Roles: access.BuiltinRoles,
+		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
+	})
+	return err
+}
+
+// maintain looks after the signing keys in the background, off every request's
+// path: the first token waits for the first key, nothing else does.
+func (a *App) maintain() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(maintenance)
+		defer ticker.Stop()
+		for {
+			for _, look := range []func(context.Context) error{a.tokens.Maintain, a.Issuers.Maintain} {
+				if err := look(ctx); err != nil && ctx.Err() == nil {
+					a.config.Log.Error("looking after the signing keys", "error", err)
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	a.closers = append(a.closers, func() error { cancel(); <-done; return nil })
+}

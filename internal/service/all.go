@@ -1,0 +1,61 @@
+// Package service is the list of Azure's services that are served. A service is
+// one folder and one line here.
+package service
+
+import (
+	"slices"
+	"time"
+
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/arm"
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/directory"
+	"github.com/aksess/aksess/internal/issuer"
+	"github.com/aksess/aksess/internal/service/appconfig"
+	"github.com/aksess/aksess/internal/service/containerservice"
+	"github.com/aksess/aksess/internal/service/keyvault"
+	"github.com/aksess/aksess/internal/service/managedidentity"
+	"github.com/aksess/aksess/internal/service/resources"
+	"github.com/aksess/aksess/internal/store"
+)
+
+// Deps is what the services are made of.
+type Deps struct {
+	Store     store.Store
+	Directory *directory.Directory
+	Book      *access.Book
+	Issuers   *issuer.Issuers
+	Resources *arm.Resources
+	Tenant    resources.Tenant
+	CA        []byte // PEM of the authority that signs for Azure's hosts
+	Now       func() time.Time
+	NewID     func() string
+}
+
+// All returns the services: Resource Manager with the resource types of each,
+// and the data planes.
+func All(d Deps) ([]*azapi.Service, error) {
+	secrets := keyvault.New(keyvault.Secrets{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
+	settings := appconfig.New(appconfig.Settings{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
+	clusters := containerservice.New(containerservice.Clusters{
+		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
+	})
+	types := slices.Concat(
+		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
+		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
+	)
+	manager, err := arm.Service(arm.Options{
+		Resources: d.Resources, Types: types, TenantID: d.Tenant.ID,
+		Operations: resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []*azapi.Service{
+		manager,
+		secrets.Service(),
+		settings.Service(),
+		clusters.Service(),
+		d.Issuers.Service(),
+	}, nil
+}

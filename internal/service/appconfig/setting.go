@@ -1,0 +1,332 @@
+package appconfig
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/store"
+)
+
+const (
+	maxSetting = 10 * 1024 // bytes of key, label, value, content type and tags together
+	maxBody    = 64 << 10  // bytes
+)
+
+// setting is one setting as it is stored. Its ETag is made from the document's version.
+type setting struct {
+	Key          string            `json:"key"`
+	Label        string            `json:"label,omitempty"` // "" is the null label
+	Value        *string           `json:"value"`
+	ContentType  *string           `json:"contentType"`
+	Tags         map[string]string `json:"tags,omitempty"`
+	Locked       bool              `json:"locked,omitempty"`
+	LastModified time.Time         `json:"lastModified"`
+}
+
+// wire is a setting on the wire.
+type wire struct {
+	ETag         string            `json:"etag"`
+	Key          string            `json:"key"`
+	Label        *string           `json:"label"`
+	ContentType  *string           `json:"content_type"`
+	Value        *string           `json:"value"`
+	Tags         map[string]string `json:"tags"`
+	Locked       bool              `json:"locked"`
+	LastModified string            `json:"last_modified"`
+}
+
+func (v setting) wire(etag string) wire {
+	out := wire{
+		ETag: etag, Key: v.Key, ContentType: v.ContentType, Value: v.Value, Tags: v.Tags, Locked: v.Locked,
+		LastModified: v.LastModified.UTC().Format("2006-01-02T15:04:05+00:00"),
+	}
+	if v.Label != "" {
+		out.Label = &v.Label
+	}
+	if out.Tags == nil {
+		out.Tags = map[string]string{}
+	}
+	return out
+}
+
+// etagOf makes a document's ETag, without quotes.
+func etagOf(version int64) string {
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64([]byte("aks"), uint64(version)))
+}
+
+// place is where a setting is stored. NUL orders a key before every longer key
+// that begins with it, and no key or label may hold one.
+func (s *Store) place(key, label string) string { return s.UID + "/" + key + "\x00" + label }
+
+// address reads key and label of a request for one setting.
+func address(r *azapi.Request) (key, label string, err error) {
+	key = r.Param("key")
+	label = strings.TrimSuffix(r.Query("label"), "\x00")
+	switch {
+	case !utf8.ValidString(key) || strings.ContainsRune(key, 0) || key == "." || key == "..":
+		return "", "", invalid("key", "The key is not valid.")
+	case !utf8.ValidString(label) || strings.ContainsRune(label, 0):
+		return "", "", invalid("label", "The label is not valid.")
+	case strings.ContainsAny(label, "*,"):
+		return "", "", invalid("label", "The label of one setting cannot contain * or a comma.")
+	case len(key)+len(label) > maxSetting:
+		return "", "", tooLarge.New(maxSetting)
+	}
+	return key, label, nil
+}
+
+func (s *Settings) get(w http.ResponseWriter, r *azapi.Request) error {
+	if r.Header.Get("Accept-Datetime") != "" {
+		err := notServed.New(r.Method, "at a past time (Accept-Datetime)")
+		return problem(err, "Not Implemented", "Accept-Datetime", err.Message)
+	}
+	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	item, err := s.settings.Get(r.Context(), storeFrom(r).place(key, label))
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound.New()
+	}
+	if err != nil {
+		return err
+	}
+	etag := etagOf(item.Version)
+	if !matches(r.Header.Get("If-Match"), etag, true) {
+		return conditionFailed.New()
+	}
+	w.Header().Set("ETag", `"`+etag+`"`)
+	w.Header().Set("Last-Modified", azapi.HTTPTime(item.Value.LastModified))
+	if none := r.Header.Get("If-None-Match"); none != "" && matches(none, etag, true) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return answer(w, r, item.Value, item.Version)
+}
+
+// matches evaluates an If-Match header; absent holds. exists says whether there is a setting.
+func matches(header, etag string, exists bool) bool {
+	if header == "" {
+		return true
+	}
+	if header == "*" {
+		return exists
+	}
+	for candidate := range strings.SplitSeq(header, ",") {
+		if exists && strings.Trim(strings.TrimSpace(candidate), `"`) == etag {
+			return true
+		}
+	}
+	return false
+}
+
+func answer(w http.ResponseWriter, r *azapi.Request, v setting, version int64) error {
+	etag := etagOf(version)
+	h := w.Header()
+	h.Set("ETag", `"`+etag+`"`)
+	h.Set("Last-Modified", azapi.HTTPTime(v.LastModified))
+	h.Set("Content-Type", typeSetting)
+	selected, err := selection(r)
+	if err != nil {
+		return err
+	}
+	body, err := selected.encode(v.wire(etag))
+	if err != nil {
+		return err
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone; nobody is left to tell
+	}
+	return nil
+}
+
+func (s *Settings) put(w http.ResponseWriter, r *azapi.Request) error {
+	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Value       *string           `json:"value"`
+		ContentType *string           `json:"content_type"`
+		Tags        map[string]string `json:"tags"`
+	}
+	if err := r.DecodeJSON(&body); err != nil {
+		return invalid("body", "%s", err)
+	}
+	size := len(key) + len(label) + length(body.Value) + length(body.ContentType)
+	for name, value := range body.Tags {
+		size += len(name) + len(value)
+	}
+	if size > maxSetting {
+		return tooLarge.New(maxSetting)
+	}
+	return s.change(w, r, key, label, func(v *setting, exists bool, etag string) error {
+		if !preconditions(r, etag, exists) {
+			return conditionFailed.New()
+		}
+		if v.Locked {
+			return lockedError(key)
+		}
+		*v = setting{Key: key, Label: label, Value: body.Value, ContentType: body.ContentType, Tags: body.Tags}
+		return nil
+	})
+}
+
+func length(s *string) int {
+	if s == nil {
+		return 0
+	}
+	return len(*s)
+}
+
+// preconditions evaluates If-Match and If-None-Match of a write.
+func preconditions(r *azapi.Request, etag string, exists bool) bool {
+	if !matches(r.Header.Get("If-Match"), etag, exists) {
+		return false
+	}
+	none := r.Header.Get("If-None-Match")
+	return none == "" || !matches(none, etag, exists)
+}
+
+func lockedError(key string) error {
+	err := locked.New(key)
+	return problem(err, err.Message, key, "The key is read-only. To allow modification unlock it first.")
+}
+
+// change reads, alters and writes one setting on the condition that nobody else did, and answers it.
+func (s *Settings) change(w http.ResponseWriter, r *azapi.Request, key, label string, alter func(v *setting, exists bool, etag string) error) error {
+	place := storeFrom(r).place(key, label)
+	for {
+		item, err := s.settings.Get(r.Context(), place)
+		exists := err == nil
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		condition, etag := store.Absent(), ""
+		if exists {
+			condition, etag = store.At(item.Version), etagOf(item.Version)
+		}
+		if err := alter(&item.Value, exists, etag); err != nil {
+			return err
+		}
+		item.Value.LastModified = r.Now
+		version, err := s.settings.Put(r.Context(), place, item.Value, condition)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return answer(w, r, item.Value, version)
+	}
+}
+
+// delete answers the setting that was there, 204 when there was none.
+func (s *Settings) delete(w http.ResponseWriter, r *azapi.Request) error {
+	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	place := storeFrom(r).place(key, label)
+	for {
+		item, err := s.settings.Get(r.Context(), place)
+		if errors.Is(err, store.ErrNotFound) {
+			if !preconditions(r, "", false) {
+				return conditionFailed.New()
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !preconditions(r, etagOf(item.Version), true) {
+			return conditionFailed.New()
+		}
+		if item.Value.Locked {
+			return lockedError(key)
+		}
+		err = s.settings.Delete(r.Context(), place, store.At(item.Version))
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return answer(w, r, item.Value, item.Version)
+	}
+}
+
+func (s *Settings) lock(w http.ResponseWriter, r *azapi.Request) error { return s.setLock(w, r, true) }
+func (s *Settings) unlock(w http.ResponseWriter, r *azapi.Request) error {
+	return s.setLock(w, r, false)
+}
+
+func (s *Settings) setLock(w http.ResponseWriter, r *azapi.Request, to bool) error {
+	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	return s.change(w, r, key, label, func(v *setting, exists bool, etag string) error {
+		if !exists {
+			return notFound.New()
+		}
+		if !preconditions(r, etag, exists) {
+			return conditionFailed.New()
+		}
+		v.Locked = to
+		return nil
+	})
+}
+
+// fields is the $select of a request: the members that the answer has.
+type fields map[string]bool
+
+var allFields = []string{"etag", "key", "label", "content_type", "value", "tags", "locked", "last_modified"}
+
+func selection(r *azapi.Request) (fields, error) {
+	text := r.Query("$select")
+	if text == "" {
+		return nil, nil
+	}
+	selected := fields{}
+	for name := range strings.SplitSeq(strings.ToLower(text), ",") {
+		selected[strings.TrimSpace(name)] = true
+	}
+	known := 0
+	for _, name := range allFields {
+		if selected[name] {
+			known++
+		}
+	}
+	if known != len(selected) {
+		return nil, invalid("$select", "The fields %.100q are not all fields of a setting.", text)
+	}
+	return selected, nil
+}
+
+func (f fields) encode(v wire) ([]byte, error) {
+	if f == nil || len(f) == len(allFields) {
+		return json.Marshal(v)
+	}
+	all := map[string]any{
+		"etag": v.ETag, "key": v.Key, "label": v.Label, "content_type": v.ContentType, "value": v.Value,
+		"tags": v.Tags, "locked": v.Locked, "last_modified": v.LastModified,
+	}
+	for name := range all {
+		if !f[name] {
+			delete(all, name)
+		}
+	}
+	return json.Marshal(all)
+}

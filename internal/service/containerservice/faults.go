@@ -1,0 +1,33 @@
+package containerservice
+
+import (
+	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/fault"
+)
+
+// Refusals of the cluster as a resource.
+var (
+	badClusterName = &fault.Kind{Code: "InvalidParameter", Inner: "ClusterName", Status: 400,
+		Format: "The value of parameter resourceName is invalid. Error details: '%s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit. Please see https://aka.ms/aks-naming-rules for more details.",
+		Why:    "cluster names follow AKS' rules", Fix: "choose another name"}
+	badCluster = &fault.Kind{Code: "InvalidParameter", Inner: "Cluster", Status: 400,
+		Format: "%s", Why: "the cluster's properties are not valid", Fix: "correct the property that the message names"}
+	localAccountsDisabled = &fault.Kind{Code: "BadRequest", Inner: "LocalAccountsDisabled", Status: 400,
+		Format: "Getting static credential is not allowed because this cluster is set to disable local accounts.",
+		Why:    "the cluster has disableLocalAccounts", Fix: "use the user credential"}
+)
+
+// Refusals of the issuer-only API server, in Kubernetes' reasons.
+var (
+	unauthorized = &fault.Kind{Code: "Unauthorized", Inner: "Cluster", Status: 401, Link: chain.LinkServiceAccount,
+		Format: "Unauthorized", Why: "the request has no token of this cluster", Fix: "use the kubeconfig of listClusterAdminCredential"}
+	clusterNotFound = &fault.Kind{Code: "NotFound", Inner: "Cluster", Status: 404, Link: chain.LinkServiceAccount,
+		Format: "no cluster answers to the host %q", Why: "the cluster does not exist or has another driver", Fix: "fetch its kubeconfig again"}
+	invalidRequest = &fault.Kind{Code: "Invalid", Inner: "TokenRequest", Status: 422, Link: chain.LinkServiceAccount,
+		Format: "TokenRequest is invalid: %s", Why: "the request asks for what Kubernetes would refuse", Fix: "correct the field that the message names"}
+	badObject = &fault.Kind{Code: "BadRequest", Inner: "TokenRequest", Status: 400, Link: chain.LinkServiceAccount,
+		Format: "%s", Why: "the body is not an object of the API", Fix: "send an authentication.k8s.io/v1 TokenRequest"}
+	issuerOnly = &fault.Kind{Code: "NotImplemented", Inner: "Cluster", Status: 501, Link: chain.LinkServiceAccount,
+		Format: "%s %s: this cluster has the issuer-only driver, which answers service accounts and their tokens and runs no Kubernetes",
+		Why:    "the cluster is an OIDC issuer without an API server", Fix: "use a cluster with a control plane, or attach one"}
+)

@@ -1,0 +1,2 @@
+// Package tools holds the versions of the programs that `make check` runs.
+package tools
