@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/jose"
 )
@@ -68,8 +69,7 @@ func checkSecret(x *exchange, secret string) error {
 	return nil
 }
 
-// byAssertion tells a client's own assertion from one of a federated issuer:
-// the iss of the former is the client id, that of the latter a URL.
+// byAssertion accepts a client's own assertion or one of a federated issuer.
 func (s *TokenService) byAssertion(x *exchange, assertion string) (proof, error) {
 	kind, err := x.form.require("client_assertion_type")
 	if err != nil {
@@ -85,15 +85,24 @@ func (s *TokenService) byAssertion(x *exchange, assertion string) (proof, error)
 	if missing := missingClaim(seen.Claims); missing != "" {
 		return proof{}, malformedAssertion.New("The claim " + missing + " is missing.")
 	}
-	if strings.Contains(seen.Claims.Issuer, "://") {
-		err = s.checkFederated(x, assertion, seen)
-	} else {
+	if isOwn(seen.Claims) {
 		err = checkCertificate(x, assertion, seen)
+	} else {
+		err = s.checkFederated(x, assertion, seen)
 	}
 	if err != nil {
 		return proof{}, err
 	}
 	return proof{method: byCertificate, digest: digest(assertion)}, nil
+}
+
+// isOwn reports whether an assertion says that the client itself made it: its
+// iss is a client id or equal to its sub. A federated issuer is a URL.
+func isOwn(claims jose.Claims) bool {
+	if strings.Contains(claims.Issuer, "://") {
+		return false
+	}
+	return chain.IsGUID(claims.Issuer) || claims.Issuer == claims.Subject
 }
 
 // missingClaim names a claim that RFC 7523, section 3, requires.

@@ -2,10 +2,15 @@ package entra
 
 import (
 	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -63,6 +68,7 @@ type workbench struct {
 	service   *TokenService
 	server    *azapi.Server
 	log       *bytes.Buffer
+	last      atomic.Pointer[azapi.Event] // of the last request
 
 	cluster  issuer.Issuer
 	identity *directory.Principal
@@ -110,7 +116,8 @@ func newWorkbench(t testing.TB, change func(*Options)) *workbench {
 	var err error
 	b.server, err = azapi.New([]*azapi.Service{b.service.Service()}, azapi.Config{
 		Authenticator: b.service.Authenticator(), Now: b.clock.Now, NewID: newID, Log: log,
-		Roles: func() []access.RoleDefinition { return nil },
+		Roles:   func() []access.RoleDefinition { return nil },
+		Observe: func(e azapi.Event) { b.last.Store(&e) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -195,6 +202,82 @@ func (b *workbench) secret(value string) url.Values {
 	return url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {b.app.AppID}, "scope": {vaultScope}, "client_secret": {value},
 	}
+}
+
+// disable turns a principal off.
+func (b *workbench) disable(p *directory.Principal) {
+	b.t.Helper()
+	_, err := b.directory.Update(b.t.Context(), p.ObjectID, func(p *directory.Principal) error {
+		p.Disabled = true
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// ownClaims are those of an assertion that the application makes itself.
+func (b *workbench) ownClaims(change map[string]any) map[string]any {
+	now := b.clock.Now()
+	claims := map[string]any{
+		"aud": tokenURL, "iss": b.app.AppID, "sub": b.app.AppID, "jti": "b0a1d9de-2a6b-4f3e-8f65-0c7d55e1f1aa",
+		"nbf": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+	}
+	maps.Copy(claims, change)
+	return claims
+}
+
+// ownForm is the application's request with an assertion of its own.
+func (b *workbench) ownForm(assertion string) url.Values {
+	return url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {b.app.AppID}, "scope": {vaultScope},
+		"client_assertion_type": {assertionType}, "client_assertion": {assertion},
+	}
+}
+
+// certificate registers a certificate of the application and returns its key.
+func (b *workbench) certificate() (*jose.SigningKey, *x509.Certificate) {
+	b.t.Helper()
+	key := parsedKeys()[3]
+	certificate, err := key.SelfSigned("deployer", b.clock.Now().Add(-time.Hour), b.clock.Now().Add(time.Hour))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.directory.AddCertificate(b.t.Context(), b.app.ObjectID, certificate.Raw); err != nil {
+		b.t.Fatal(err)
+	}
+	return key.WithKid(jose.Thumbprint(certificate)), certificate
+}
+
+// certified is the application's request with claims that its certificate's key signed.
+func (b *workbench) certified(claims map[string]any) url.Values {
+	b.t.Helper()
+	key, _ := b.certificate()
+	return b.ownForm(signedBy(b.t, key, claims))
+}
+
+// reheader replaces the header of a token and leaves the rest.
+func reheader(token, header string) string {
+	_, rest, _ := strings.Cut(token, ".")
+	return base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + rest
+}
+
+// flip changes one bit of a token's signature.
+func flip(token string) string {
+	dot := strings.LastIndexByte(token, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+	if err != nil {
+		panic(err)
+	}
+	signature[7] ^= 1
+	return token[:dot+1] + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// failingStore is a store whose disk is gone.
+type failingStore struct{ store.Store }
+
+func (failingStore) Get(context.Context, string, string) (store.Doc, error) {
+	return store.Doc{}, errors.New("the disk is gone")
 }
 
 // reply is an answer with what tests look at.
