@@ -120,7 +120,7 @@ type Network struct {
 	PublicAccessDisabled bool
 	DefaultDeny          bool
 	TrustedServices      bool     // bypass AzureServices
-	IPRules              []string // IPv4 addresses or CIDR ranges
+	IPRules              []string // addresses or CIDR ranges, see ParseIPRule
 	SubnetIDs            []string
 }
 

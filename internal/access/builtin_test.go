@@ -84,3 +84,26 @@ func TestMalformedRoleFilePanics(t *testing.T) {
 	}()
 	parseRoles([]byte("{"))
 }
+
+func BenchmarkLeastRole(b *testing.B) {
+	for b.Loop() {
+		if _, found := LeastRole(getSecret); !found {
+			b.Fatal("none")
+		}
+	}
+}
+
+// BenchmarkParseRoles is what the first decision of a process costs, and the first refusal.
+func BenchmarkParseRoles(b *testing.B) {
+	b.Run("parse", func(b *testing.B) {
+		for b.Loop() {
+			parseRoles(builtinJSON)
+		}
+	})
+	b.Run("measure", func(b *testing.B) {
+		set := parseRoles(builtinJSON)
+		for b.Loop() {
+			set.measure()
+		}
+	})
+}

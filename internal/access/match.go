@@ -10,6 +10,9 @@ import "slices"
 // "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action" and does
 // grant "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action".
 func Match(pattern, action string) bool {
+	if !sameEnd(pattern, action) {
+		return false
+	}
 	p, a := 0, 0
 	star, resume := -1, 0 // the last * seen and where in the action its text ends
 	for a < len(action) || isSegment(pattern, p) {
@@ -33,6 +36,13 @@ func Match(pattern, action string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// sameEnd reports whether the last letters allow a match. Most pairs fail here:
+// actions end in read, write, delete or action.
+func sameEnd(pattern, action string) bool {
+	p, a := len(pattern), len(action)
+	return p == 0 || pattern[p-1] == '*' || a > 0 && lower(pattern[p-1]) == lower(action[a-1])
 }
 
 // isSegment reports whether a * is at that place of the pattern, between two slashes.
