@@ -145,7 +145,7 @@ func (c *Certificates) Run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			c.config.Log.Error("rotating certificates", "error", err, "retry", retry)
+			c.config.Log.Error("rotating certificates", "error", err, "retry", retry.String())
 			pause = retry
 		case wake.Sub(c.config.Now()) < pause:
 			pause = max(wake.Sub(c.config.Now()), time.Second)

@@ -73,7 +73,7 @@ func (k *KeyPair) Run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := k.Reload(); err != nil {
-			k.Log.Error("reloading certificate", "error", err, "retry", keyPairInterval)
+			k.Log.Error("reloading certificate", "error", err, "retry", keyPairInterval.String())
 		}
 		select {
 		case <-ctx.Done():

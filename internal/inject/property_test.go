@@ -113,7 +113,7 @@ func (g generator) config() Config {
 // TestMutateRandomPods: for any pod a second admission changes nothing, and
 // nothing that was there is gone.
 func TestMutateRandomPods(t *testing.T) {
-	const pods = 10_000
+	const pods = 2_000
 	sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{"azure.workload.identity/client-id": "33333333-3333-3333-3333-333333333333"}}
 	for seed := range uint64(pods) {
 		g := generator{rand.New(rand.NewPCG(seed, 0))}

@@ -177,7 +177,7 @@ func (p *program) serve(ctx context.Context, listen, health net.Listener) error 
 // drain keeps serving while the API servers still send reviews here.
 func (p *program) drain() {
 	p.draining.Store(true)
-	p.log.Info("draining", "delay", p.opts.drain)
+	p.log.Info("draining", "delay", p.opts.drain.String())
 	time.Sleep(p.opts.drain)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,7 +110,16 @@ func relevant(annotations map[string]string) map[string]string {
 }
 
 // Run keeps the cache up to date until the context is done.
-func (s *ServiceAccounts) Run(ctx context.Context) { s.informer.RunWithContext(ctx) }
+func (s *ServiceAccounts) Run(ctx context.Context) {
+	var announced sync.WaitGroup
+	defer announced.Wait()
+	announced.Go(func() {
+		if cache.WaitForCacheSync(ctx.Done(), s.informer.HasSynced) {
+			s.log.Info("service account cache filled", "serviceAccounts", len(s.informer.GetStore().ListKeys()))
+		}
+	})
+	s.informer.RunWithContext(ctx)
+}
 
 // Ready returns nil once the cache has been filled.
 func (s *ServiceAccounts) Ready() error {

@@ -44,7 +44,7 @@ func (s *Sidecars) Run(ctx context.Context) {
 	for {
 		pause := interval
 		if err := s.ask(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("asking the API server for its version", "error", err, "retry", retry)
+			s.log.Warn("asking the API server for its version", "error", err, "retry", retry.String())
 			pause = retry
 		}
 		timer := time.NewTimer(pause)
