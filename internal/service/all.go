@@ -12,6 +12,7 @@ import (
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/service/appconfig"
+	"github.com/aksess/aksess/internal/service/authorization"
 	"github.com/aksess/aksess/internal/service/containerservice"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
@@ -44,9 +45,17 @@ func All(d Deps) ([]*azapi.Service, error) {
 		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
 		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
 	)
+	scopes, err := arm.NewScopes(d.Resources, types)
+	if err != nil {
+		return nil, err
+	}
+	d.Resources.Forget = authorization.Forget(d.Book)
 	manager, err := arm.Service(arm.Options{
 		Resources: d.Resources, Types: types, TenantID: d.Tenant.ID,
-		Operations: resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
+		Operations: slices.Concat(
+			resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
+			authorization.Operations(authorization.Options{Book: d.Book, Directory: d.Directory, Scopes: scopes, TenantID: d.Tenant.ID}),
+		),
 	})
 	if err != nil {
 		return nil, err
