@@ -36,6 +36,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, httpRequest *http.Request) {
 	if s.config.Observe != nil {
 		s.config.Observe(event)
 	}
+	if recorder.broken {
+		// Half an answer must not look like a whole one: the connection is cut.
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // serve admits and handles; it renders the error that it returns.
@@ -52,8 +56,11 @@ func (s *Server) serve(w *recorder, r *Request) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 			s.config.Log.Error("handler panicked", "request", r.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
-		if err != nil && !w.wrote {
+		switch {
+		case err != nil && !w.wrote:
 			renderError(w, r, err)
+		case err != nil:
+			w.broken = true
 		}
 	}()
 	if err := s.admit(entry, w, r); err != nil {
@@ -289,11 +296,13 @@ func (s *Server) log(e Event) {
 	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)
 }
 
-// recorder remembers the status for the log and whether an answer has begun.
+// recorder remembers the status for the log and whether an answer has begun,
+// and broken off.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	wrote  bool
+	broken bool
 }
 
 func (w *recorder) WriteHeader(status int) {
