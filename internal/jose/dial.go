@@ -96,7 +96,7 @@ func (d *dialer) allows(ip netip.Addr) bool {
 	if d.private {
 		return true
 	}
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || !ip.IsGlobalUnicast() {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() { // loopback and link-local are not global
 		return false
 	}
 	for _, prefix := range forbidden {

@@ -160,6 +160,10 @@ func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":{"b":[1,2,{"c":null}]}}`, `{"a":1,"a":2}`, `{"a":"\ud800\udc00"}`, `{"a":"\udc00"}`, `{"a":-0.0e-1}`, `{"a":01}`,
 		`{"a":"` + "\x7f" + `"}`, `{"a":"\/"}`, `{"a":tru}`, `[1]`, `{} {}`, `{"a":"\u00e4","ä":1}`, `{"\u0061":1,"a":2}`, strings.Repeat(`{"a":`, 40),
+		`{"a":"\udc00\udc00"}`, `{"a":"\ud800\ue000"}`, `{"a":"\ud800\ud800"}`, `{"a":"\ud800x"}`,
+		`{"z":0` + manyMembers(30) + `}`, `{"z":0` + manyMembers(30) + `,"z":1}`, `{"z":0` + manyMembers(30) + manyMembers(1) + `}`,
+		`{"z":{"y":0` + manyMembers(30) + `},"y":1` + manyMembers(30) + `}`, `{"y":0` + manyMembers(30) + `,"z":{"y":0},"x":1}`,
+		`{"a":{"b":0},"b":{"a":0},"c":[{"a":0},{"a":0}]}`, `{"a":{"b":0},"a":0}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -162,7 +162,9 @@ func TestRemoteKeeps(t *testing.T) {
 			t.Fatalf("got %v, want %v", err, ErrUnknownKey)
 		}
 	}
-	clock.add(DefaultRefetchInterval)
+	clock.add(DefaultRefetchInterval - 1)
+	expect("not yet", "b", "", ErrUnknownKey, 1)
+	clock.add(1)
 	expect("unknown kid refetches", "b", "b", nil, 2)
 	expect("the removed key is gone", "a", "", ErrUnknownKey, 2)
 	clock.add(DefaultRefetchInterval)
@@ -365,9 +367,14 @@ func TestRemoteForgetsIssuers(t *testing.T) {
 	web := &fakeWeb{hits: map[string]int{}, pages: map[string]page{}}
 	r := NewRemote(RemoteConfig{Transport: web, MaxIssuers: 4})
 	for i := range 100 {
-		if _, err := r.Keys(t.Context(), fmt.Sprintf("https://h%d.example/", i), ""); !errors.Is(err, ErrUnreachable) {
-			t.Fatalf("got %v, want %v", err, ErrUnreachable)
+		for _, issuer := range []string{fmt.Sprintf("https://h%d.example/", i), "https://used.example/"} {
+			if _, err := r.Keys(t.Context(), issuer, ""); !errors.Is(err, ErrUnreachable) {
+				t.Fatalf("got %v, want %v", err, ErrUnreachable)
+			}
 		}
+	}
+	if got := web.count("https://used.example/.well-known/openid-configuration"); got != 1 {
+		t.Errorf("got %d fetches from the issuer in use, want 1", got)
 	}
 	if len(r.issuers) != 4 || r.recent.Len() != 4 {
 		t.Errorf("got %d and %d issuers, want 4", len(r.issuers), r.recent.Len())

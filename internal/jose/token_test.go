@@ -313,6 +313,13 @@ func TestVerifyWithoutKidIsBounded(t *testing.T) {
 	if _, err := Verify(token, mustSet(t, keys...), rs256()); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("with %d keys: got %v, want %v", len(keys), err, ErrUnknownKey)
 	}
+	pinned, err := NewPublicKey("p", PS256, &key.private.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(token, mustSet(t, pinned), rs256()); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("with a key for another algorithm: got %v, want %v", err, ErrUnknownKey)
+	}
 	if _, err := Verify(token, KeySet{}, rs256()); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("with no key: got %v, want %v", err, ErrUnknownKey)
 	}
