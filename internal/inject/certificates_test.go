@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"time"
 )
 
+// serviceNames are the names of a certificate in these tests.
 var serviceNames = []string{"aksess-webhook.aksess-system.svc", "localhost", "127.0.0.1", "::1"}
 
 // clock is moved by the test.
@@ -287,113 +287,5 @@ func TestCertificatesChanged(t *testing.T) {
 	}
 	if signals != 3 { // made, next announced, handed over
 		t.Errorf("got %d signals in a year, want 3", signals)
-	}
-}
-
-func TestMergeBundle(t *testing.T) {
-	now := newClock().Now()
-	authorities := make([][]byte, 20)
-	for i := range authorities {
-		a, err := newAuthority(serviceNames, now.Add(time.Duration(i)*time.Minute))
-		if err != nil {
-			t.Fatal(err)
-		}
-		authorities[i] = encodeCertificates(a.certificate)
-	}
-	old, err := newAuthority(serviceNames, now.Add(-2*authorityLife))
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, other, expired := authorities[0], authorities[1], encodeCertificates(old.certificate)
-	tests := map[string]struct{ existing, want []byte }{
-		"empty":    {nil, own},
-		"same":     {own, own},
-		"other":    {other, slicesOf(own, other)},
-		"both":     {slicesOf(other, own), slicesOf(own, other)},
-		"expired":  {slicesOf(expired, other), slicesOf(own, other)},
-		"no_pem":   {[]byte("hello"), own},
-		"too_many": {slicesOf(authorities...), slicesOf(append([][]byte{own}, newestFirst(authorities, maxBundle-1)...)...)},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := MergeBundle(test.existing, own, now)
-			if err != nil || !bytes.Equal(got, test.want) {
-				t.Errorf("got %d bytes, %v, want %d", len(got), err, len(test.want))
-			}
-		})
-	}
-	if _, err := MergeBundle(nil, []byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"), now); err == nil {
-		t.Error("got no error for a bundle that holds a key")
-	}
-}
-
-func slicesOf(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-
-func newestFirst(all [][]byte, n int) [][]byte {
-	var newest [][]byte
-	for i := range n {
-		newest = append(newest, all[len(all)-1-i])
-	}
-	return newest
-}
-
-func TestKeyPairReload(t *testing.T) {
-	dir, clock := t.TempDir(), newClock()
-	pair := &KeyPair{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), Now: clock.Now, Log: discard()}
-	if err := pair.Reload(); err == nil || pair.Ready() == nil {
-		t.Fatal("got ready without files")
-	}
-	authority, err := newAuthority(serviceNames, clock.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serials []string
-	for range 2 {
-		writeLeaf(t, dir, authority, clock.Now())
-		if err := pair.Reload(); err != nil {
-			t.Fatal(err)
-		}
-		served, err := pair.GetCertificate(nil)
-		if err != nil || pair.Ready() != nil {
-			t.Fatal(err, pair.Ready())
-		}
-		serials = append(serials, served.Leaf.SerialNumber.String())
-	}
-	if serials[0] == serials[1] {
-		t.Error("got the same certificate after a reload")
-	}
-	if err := os.WriteFile(pair.CertFile, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := pair.Reload(); err == nil || pair.Ready() != nil {
-		t.Errorf("got %v, ready %v, want an error and the old certificate", err, pair.Ready())
-	}
-	clock.advance(leafLife)
-	if pair.Ready() == nil {
-		t.Error("got ready with an expired certificate")
-	}
-}
-
-func writeLeaf(t *testing.T, dir string, a *authority, now time.Time) {
-	t.Helper()
-	leaf, err := a.leaf(serviceNames, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := rotation{current: a, leaf: leaf}.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"tls.crt", "tls.key"} {
-		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestSplitHosts(t *testing.T) {
-	dns, ips := splitHosts(serviceNames)
-	if len(dns) != 2 || len(ips) != 2 || !ips[0].Equal(net.IPv4(127, 0, 0, 1)) {
-		t.Errorf("got %v %v", dns, ips)
 	}
 }
