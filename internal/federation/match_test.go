@@ -183,6 +183,7 @@ func TestMatchNearest(t *testing.T) {
 	a := Assertion{Issuer: issuer, Subject: subject, Audiences: []string{audience}}
 	slash := fic("slash", strings.TrimSuffix(issuer, "/"), subject, audience)
 	slashAndScheme := fic("slash-and-scheme", strings.TrimPrefix(slash.Issuer, "https://"), subject, audience)
+	slashAndSpace := fic("slash-and-space", slash.Issuer+" ", subject, audience)
 	slashOtherSubject := fic("slash-other-subject", slash.Issuer, "system:serviceaccount:a:b", audience)
 	cluster := fic("cluster", strings.Replace(issuer, "2222/", "2223/", 1), subject, audience)
 	clusterOther := fic("cluster-other", strings.Replace(issuer, "2222/", "2223/", 1), "system:serviceaccount:a:b", audience)
@@ -194,6 +195,7 @@ func TestMatchNearest(t *testing.T) {
 	}{
 		{"simple_before_like", []Credential{cluster, slash}, "slash"},
 		{"fewer_changes", []Credential{slashAndScheme, slash}, "slash"},
+		{"fewer_changes_though_less_alike", []Credential{slashAndSpace, fic("case", strings.ToUpper(issuer), subject, audience)}, "case"},
 		{"same_subject", []Credential{slashOtherSubject, slash}, "slash"},
 		{"same_subject_of_another_cluster", []Credential{clusterOther, cluster}, "cluster"},
 		{"more_alike", []Credential{github, cluster}, "cluster"},
@@ -203,6 +205,30 @@ func TestMatchNearest(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Match(a, test.credentials).Nearest.Name; got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestMatchNearestAudience: of several audiences the nearest is named, and one too many times is not a matter of its value.
+func TestMatchNearestAudience(t *testing.T) {
+	lower := strings.ToLower(audience)
+	tests := []struct {
+		name      string
+		audiences []string
+		kind      Kind
+		presented string
+	}{
+		{"case_among_others", []string{"https://kubernetes.default.svc", lower, "x"}, Case, lower},
+		{"case_first", []string{lower, "x"}, Case, lower},
+		{"twice", []string{audience, "x", audience}, Count, `["` + audience + `", "x", "` + audience + `"]`},
+		{"none", nil, Missing, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v := Match(Assertion{Issuer: issuer, Subject: subject, Audiences: test.audiences}, []Credential{fic("demo", issuer, subject, audience)})
+			if !slices.Equal(v.Difference.Kinds, []Kind{test.kind}) || v.Difference.Presented != test.presented || v.CaseOnly != (test.kind == Case) {
+				t.Errorf("got %+v, want %s of %q", v.Difference, test.kind, test.presented)
 			}
 		})
 	}
