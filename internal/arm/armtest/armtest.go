@@ -74,6 +74,7 @@ type Server struct {
 	Resources *arm.Resources
 	Grants    azapi.Grants
 	URL       string
+	Handler   http.Handler // what URL serves, for tests without a connection
 
 	now atomic.Int64
 	ids atomic.Int64
@@ -118,7 +119,7 @@ func New(t testing.TB, setup Setup) *Server {
 		listener.Close()
 		_ = s.Store.Close() // memory has nothing to lose
 	})
-	s.URL = listener.URL
+	s.URL, s.Handler = listener.URL, handler
 	return s
 }
 
