@@ -22,6 +22,9 @@ func compile(operation *Operation) (route, error) {
 	if !ok {
 		return compiled, fmt.Errorf("pattern %q does not begin with a slash", operation.Pattern)
 	}
+	if pattern == "" {
+		return compiled, nil // the root: Storage's operations on an account
+	}
 	segments := strings.Split(pattern, "/")
 	for i, segment := range segments {
 		name, variable := strings.CutPrefix(segment, "{")
