@@ -99,11 +99,11 @@ func TestEvents(t *testing.T) {
 	w := start(t, toy())
 	w.do(t, "GET", "a.toy.example/items/x?"+version+"&sig=secret", "good", "")
 	w.do(t, "GET", "a.toy.example/items/x?"+version, "poor", "")
-	events := *w.events
-	if len(events) != 2 {
-		t.Fatalf("events: got %d, want 2", len(events))
+	seen := w.events.list()
+	if len(seen) != 2 {
+		t.Fatalf("events: got %d, want 2", len(seen))
 	}
-	ok, refused := events[0], events[1]
+	ok, refused := seen[0], seen[1]
 	if ok.Service != "toy" || ok.Operation != "Get" || ok.Action != "Microsoft.KeyVault/vaults/secrets/getSecret/action" || ok.Scope != vaultID || ok.Status != 200 || ok.Err != nil || !ok.Verdict.Allowed || ok.Path != "/items/x" {
 		t.Errorf("event of what was served: got %+v", ok)
 	}
@@ -189,12 +189,12 @@ func TestNewRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			service := toy()
 			change(service)
-			if _, err := azapi.New([]*azapi.Service{service}, config(new([]azapi.Event))); err == nil {
+			if _, err := azapi.New([]*azapi.Service{service}, config(new(events))); err == nil {
 				t.Error("got no error")
 			}
 		})
 	}
-	if _, err := azapi.New([]*azapi.Service{toy(), toy()}, config(new([]azapi.Event))); err == nil {
+	if _, err := azapi.New([]*azapi.Service{toy(), toy()}, config(new(events))); err == nil {
 		t.Error("a service twice: got no error")
 	}
 }
@@ -216,7 +216,7 @@ func TestDialects(t *testing.T) {
 }
 
 func TestHosts(t *testing.T) {
-	server, err := azapi.New([]*azapi.Service{toy()}, config(new([]azapi.Event)))
+	server, err := azapi.New([]*azapi.Service{toy()}, config(new(events)))
 	if err != nil {
 		t.Fatal(err)
 	}

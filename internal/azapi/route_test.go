@@ -75,7 +75,7 @@ func FuzzRoutes(f *testing.F) {
 	for _, seed := range []string{"/items/x?comp=meta", "/box/b//a%2f%2F/", "/a/between//x", "/%zz", "/items/%00", "/?;", "//", "/{scope...}/providers/Toy/{name}"} {
 		f.Add(seed)
 	}
-	server, err := azapi.New([]*azapi.Service{toy()}, config(new([]azapi.Event)))
+	server, err := azapi.New([]*azapi.Service{toy()}, config(new(events)))
 	if err != nil {
 		f.Fatal(err)
 	}

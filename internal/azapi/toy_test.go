@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,28 +142,46 @@ func (gate) Grants(_ context.Context, p access.Principal) ([]access.Grant, error
 
 type world struct {
 	*httptest.Server
-	events *[]azapi.Event
+	events *events
 }
 
-func config(events *[]azapi.Event) azapi.Config {
+// events keeps what the pipeline observed.
+type events struct {
+	mu  sync.Mutex
+	all []azapi.Event
+}
+
+func (e *events) add(event azapi.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+}
+
+func (e *events) list() []azapi.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.all
+}
+
+func config(seen *events) azapi.Config {
 	return azapi.Config{
 		Authenticator: gate{}, Grants: gate{}, Roles: access.BuiltinRoles,
 		Now:   func() time.Time { return time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC) },
 		NewID: func() string { return "00000000-0000-4000-8000-000000000001" },
-		Log:   slog.New(slog.DiscardHandler), Observe: func(e azapi.Event) { *events = append(*events, e) },
+		Log:   slog.New(slog.DiscardHandler), Observe: seen.add,
 	}
 }
 
 func start(t testing.TB, services ...*azapi.Service) world {
 	t.Helper()
-	events := new([]azapi.Event)
-	server, err := azapi.New(services, config(events))
+	seen := new(events)
+	server, err := azapi.New(services, config(seen))
 	if err != nil {
 		t.Fatal(err)
 	}
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
-	return world{listener, events}
+	return world{listener, seen}
 }
 
 // do sends a request whose URL is HOST/path?query.
