@@ -92,6 +92,9 @@ func (w *walk) breakOnce(ctx context.Context, d damage) (Break, error) {
 	b.Refusal = firstError(result, err)
 	if refusal := w.trail.refusal(); refusal != nil {
 		b.Code, b.Link, b.Explain = refusal.Kind.ID(), string(refusal.Kind.Link), refusal.Explain
+		if strings.HasPrefix(refusal.Kind.Code, "AADSTS") {
+			b.Code = refusal.Kind.Code // the rest is OAuth's own code
+		}
 	} else if skipped.Skipped != "" {
 		b.Code, b.Link, b.Explain = "not injected", string(chain.LinkPod), skipped.Skipped
 	}

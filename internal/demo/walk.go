@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -180,7 +181,7 @@ func (w *walk) accessAndData(ctx context.Context) (Step, error) {
 	var lines []string
 	for _, service := range []string{"appconfig", "keyvault", "blob", "queue"} {
 		if by := allowed[service]; by != "" {
-			lines = append(lines, service+": "+by)
+			lines = append(lines, service+": "+shortID(by))
 		}
 	}
 	return Step{
@@ -189,6 +190,11 @@ func (w *walk) accessAndData(ctx context.Context) (Step, error) {
 		Seen:    map[string]any{"allowed": allowed},
 	}, nil
 }
+
+var longID = regexp.MustCompile(`/subscriptions/\S*/([^/\s]+)`)
+
+// shortID leaves of each resource id in a text only the resource's name.
+func shortID(text string) string { return longID.ReplaceAllString(text, "$1") }
 
 func dataStep(s seen) Step {
 	step := Step{Name: "data", OK: s.Settings.Error == "" && s.Blobs.Error == "" && s.Messages.Error == ""}

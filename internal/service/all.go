@@ -13,10 +13,14 @@ import (
 	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/service/appconfig"
 	"github.com/aksess/aksess/internal/service/authorization"
+	"github.com/aksess/aksess/internal/service/blob"
 	"github.com/aksess/aksess/internal/service/containerservice"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
+	"github.com/aksess/aksess/internal/service/queue"
 	"github.com/aksess/aksess/internal/service/resources"
+	"github.com/aksess/aksess/internal/service/storageaccount"
+	"github.com/aksess/aksess/internal/storage"
 	"github.com/aksess/aksess/internal/store"
 )
 
@@ -41,9 +45,11 @@ func All(d Deps) ([]*azapi.Service, error) {
 	clusters := containerservice.New(containerservice.Clusters{
 		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
 	})
+	files := storage.Config{Store: d.Store, Now: d.Now, NewID: d.NewID}
 	types := slices.Concat(
 		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
 		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
+		storageaccount.Types(d.Resources, files),
 	)
 	scopes, err := arm.NewScopes(d.Resources, types)
 	if err != nil {
@@ -64,6 +70,8 @@ func All(d Deps) ([]*azapi.Service, error) {
 		manager,
 		secrets.Service(),
 		settings.Service(),
+		blob.New(d.Resources, files).Service(),
+		queue.New(d.Resources, files).Service(),
 		clusters.Service(),
 		d.Issuers.Service(),
 	}, nil
