@@ -133,9 +133,3 @@ func TestBadSuffixesAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// The order of the configured names, their case and trailing dots are no reason
-// to make clients trust a new certificate.
-// Starting is on the way to the first answer of `aksess up`, so its cost is kept
-// in sight; the bound is loose because machines of builds are slow.
-// BenchmarkRestart is the same with a stored authority.

@@ -94,6 +94,8 @@ func TestStoredAuthorityIsReplaced(t *testing.T) {
 	}
 }
 
+// The order of the configured names, their case and trailing dots are no reason
+// to make clients trust a new certificate.
 func TestSameNamesOtherwiseWrittenAreTheSame(t *testing.T) {
 	dir := t.TempDir()
 	first, err := LoadOrCreateCA(dir, CAConfig{Names: []string{"vault.azure.net", "azconfig.io"}})

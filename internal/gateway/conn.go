@@ -24,8 +24,7 @@ type conn struct {
 	target string // host of the CONNECT that opened it, "" when there was none
 
 	origin string // RemoteAddr as Handler sees it
-	stall  time.Duration
-	armed  time.Time // when the write deadline was last set
+	write  deadline
 	closed func()
 }
 
@@ -38,15 +37,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write gives up on a peer that takes nothing for the stall time. The deadline
-// moves at most four times in that span, since moving it costs as much as a
-// small write.
+// Write gives up on a peer that takes nothing for the stall time.
 func (c *conn) Write(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(c.armed) > c.stall/4 {
-		if err := c.Conn.SetWriteDeadline(now.Add(c.stall)); err != nil {
-			return 0, err
-		}
-		c.armed = now
+	if err := c.write.extend(); err != nil {
+		return 0, err
 	}
 	return c.Conn.Write(p)
 }
@@ -130,7 +124,7 @@ func (g *Gateway) accept() {
 }
 
 func (g *Gateway) wrap(raw net.Conn) *conn {
-	c := &conn{Conn: raw, stall: g.limits.stall}
+	c := &conn{Conn: raw, write: deadline{set: raw.SetWriteDeadline, stall: g.limits.stall}}
 	c.closed = sync.OnceFunc(func() { <-g.slots })
 	c.origin = g.originOf(raw.RemoteAddr())
 	return c

@@ -132,7 +132,7 @@ func (g *Gateway) prepare() error {
 
 func (g *Gateway) newServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:                      oneBodyOnly(h),
+		Handler:                      g.guard(h),
 		TLSConfig:                    &tls.Config{NextProtos: nextProtos()},
 		ReadHeaderTimeout:            g.limits.header,
 		IdleTimeout:                  g.limits.idle,

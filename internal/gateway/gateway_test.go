@@ -60,6 +60,27 @@ func TestLoopbackAddressWithoutServerName(t *testing.T) {
 	}
 }
 
+// RFC 9112 section 3.2.2: servers accept the absolute form; handlers need not.
+func TestAbsoluteFormBecomesOriginForm(t *testing.T) {
+	f := start(t, func(g *Gateway) {
+		g.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s at %s", r.URL, r.Host) })
+	})
+	tests := []struct{ name, target, want string }{
+		{"same-host", "https://A.vault.azure.net:443/x?y=1", "\r\n\r\n/x?y=1 at a.vault.azure.net"},
+		{"other-host", "https://b.vault.azure.net/x", "HTTP/1.1 421"},
+		{"userinfo", "https://a.vault.azure.net@evil.example/x", "HTTP/1.1 400"},
+		{"userinfo-of-other", "https://evil.example@a.vault.azure.net/x", "HTTP/1.1 400"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := exchange(t, f.dialTLS(t, "a.vault.azure.net"), "GET "+tt.target+" HTTP/1.1\r\nHost: a.vault.azure.net\r\n\r\n")
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("GET %s: got %q, want %q", tt.target, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestConfiguredLoopbackOrigin(t *testing.T) {
 	f := start(t, func(g *Gateway) { g.LoopbackOrigin = netip.MustParseAddr("2001:db8::7") })
 	req, err := http.NewRequest(http.MethodGet, "https://widemo.vault.azure.net/", nil)
@@ -113,6 +134,7 @@ func TestPlainRequests(t *testing.T) {
 		{"metadata-other-port", "http://169.254.169.254:8080/x", 403, "refused 169.254.169.254:8080"},
 		{"other-link-local", "http://169.254.169.253/x", 403, "--passthrough"},
 		{"unknown", "http://example.com/x", 403, "refused example.com: this local Azure answers only Azure's hosts (aksess.localhost, azconfig.io,"},
+		{"own-address-through-itself", "http://" + addr + "/healthz?x", 200, "control /healthz?x host=" + addr + " remote=127.0.0.1"},
 		{"served-in-the-clear", "http://widemo.vault.azure.net/secrets", 403, "over https only"},
 	}
 	for _, tt := range tests {
@@ -191,7 +213,6 @@ func TestListenRefusesAddressesOthersReach(t *testing.T) {
 	}
 }
 
-// A ticket got for a served name must not open a session for another.
 func TestHundredConcurrentConnects(t *testing.T) {
 	f := start(t, nil)
 	c := f.client(t, func(tr *http.Transport) { http1(tr); tr.DisableKeepAlives = true })

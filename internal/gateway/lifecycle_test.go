@@ -27,12 +27,15 @@ func goroutines() string {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(20 * time.Second)
 	for !cond() {
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-timeout:
 			t.Fatalf("still waiting for %s", what)
 		}
-		runtime.Gosched()
 	}
 }
 
@@ -179,6 +182,9 @@ func TestPanicEndsOneRequest(t *testing.T) {
 	if resp, err := c.Get("https://a.vault.azure.net/panic"); err == nil {
 		resp.Body.Close()
 		t.Errorf("got %s, want a broken connection", resp.Status)
+	}
+	if log := f.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "boom") {
+		t.Errorf("log: got %s, want the panic as an error", log)
 	}
 	if code, _ := get(t, c, "https://a.vault.azure.net/"); code != http.StatusOK {
 		t.Errorf("after it: got %d, want 200", code)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -123,6 +124,12 @@ func (a authority) String() string {
 		return host
 	}
 	return host + ":" + strconv.Itoa(int(a.port))
+}
+
+// isAddr reports whether a names exactly the address and port.
+func (a authority) isAddr(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && a.addr.IsValid() && a.addr.Unmap() == addrOf(tcp) && int(a.port) == tcp.Port
 }
 
 // parseAuthority reads host[:port] of RFC 3986 section 3.2 as HTTP allows it:

@@ -80,7 +80,7 @@ func hijack(w http.ResponseWriter, r *http.Request) (*conn, error) {
 		return nil, err
 	}
 	c.head = append(ahead, c.head...)
-	c.armed = time.Time{} // net/http has cleared the deadlines
+	c.write.armed = time.Time{} // net/http has cleared the deadlines
 	return c, nil
 }
 
@@ -102,6 +102,8 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("%s %.20q to %s: a proxy takes only http this way, want CONNECT", r.Method, r.URL.Scheme, to))
 	case isMetadata(to):
 		g.metadata(w, r)
+	case to.isAddr(connOf(r).LocalAddr()): // a client that goes through the proxy even to the proxy
+		g.own(w, originForm(r))
 	case g.CA.names.serves(to.host):
 		g.refuseHost(w, r, to, fmt.Sprintf("%s http://%s: %s is served over https only", r.Method, to, to.host))
 	case g.Passthrough:
@@ -120,12 +122,18 @@ func (g *Gateway) metadata(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "the instance metadata service is not served here")
 		return
 	}
-	in := *r
+	in := originForm(r)
 	in.Host = metadataHost
-	u := *r.URL
-	u.Scheme, u.Host = "", ""
+	g.Plain.ServeHTTP(w, in)
+}
+
+// originForm returns a copy of a request whose URL has path and query only, as
+// handlers know it from requests that came without a proxy.
+func originForm(r *http.Request) *http.Request {
+	in, u := *r, *r.URL
+	u.Scheme, u.Host, u.User = "", "", nil
 	in.URL = &u
-	g.Plain.ServeHTTP(w, &in)
+	return &in
 }
 
 // own answers a request in origin form, which is meant for this listener. The

@@ -3,10 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // serveTLS passes a request on to Handler in the form that the package comment
@@ -34,32 +32,11 @@ func (g *Gateway) serveTLS(w http.ResponseWriter, r *http.Request) {
 	if host.port == 443 {
 		host.port = 0
 	}
-	in := *r
+	in := originForm(r) // RFC 9112 section 3.2.2 has servers accept the absolute form
 	in.Host = host.String()
 	in.RemoteAddr = c.origin
-	if r.URL.Host != "" { // absolute form, which RFC 9112 section 3.2.2 has servers accept
-		u := *r.URL
-		u.Scheme, u.Host, u.User = "", "", nil
-		in.URL = &u
-	}
-	if r.Body != nil && r.Body != http.NoBody {
-		in.Body = &progressBody{ReadCloser: r.Body, rc: http.NewResponseController(w), stall: g.limits.stall}
-	}
-	g.Handler.ServeHTTP(w, &in)
-}
-
-// oneBodyOnly ends a connection after a request in chunks. A request that also
-// has a Content-Length must end it (RFC 9112 section 6.3), because something in
-// front of us may have taken what follows for the body; net/http drops that
-// field unseen, so all chunked requests of HTTP/1 pay with a new connection.
-// The Azure SDKs send lengths.
-func oneBodyOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
+	w, in.Body = g.watchProgress(w, r)
+	g.Handler.ServeHTTP(w, in)
 }
 
 // requestHost reads the Host of a request. Only HTTP/1.0 may leave it out.
@@ -72,33 +49,6 @@ func requestHost(r *http.Request, session string) (authority, error) {
 		err = errors.New("has user information in the request target")
 	}
 	return a, err
-}
-
-// progressBody ends a request whose body makes no progress for the stall time,
-// without a limit on how long a large upload may take.
-type progressBody struct {
-	io.ReadCloser
-	rc    *http.ResponseController
-	stall time.Duration
-	armed time.Time
-}
-
-// Read sets the deadline at most four times in the stall time, and clears it at
-// the end of the body: from there on a read waits for the client to go away.
-func (b *progressBody) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(b.armed) > b.stall/4 {
-		if err := b.rc.SetReadDeadline(now.Add(b.stall)); err != nil {
-			return 0, err
-		}
-		b.armed = now
-	}
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		if clearErr := b.rc.SetReadDeadline(time.Time{}); clearErr != nil {
-			return n, clearErr
-		}
-	}
-	return n, err
 }
 
 // refuse answers in plain text, since no service's error format applies yet.

@@ -59,8 +59,14 @@ func (f *fixture) dialPlain(t testing.TB) net.Conn {
 }
 
 func (f *fixture) dialTLS(t testing.TB, name string) net.Conn {
+	return f.dialProto(t, name, "http/1.1")
+}
+
+func (f *fixture) dialH2(t testing.TB, name string) net.Conn { return f.dialProto(t, name, "h2") }
+
+func (f *fixture) dialProto(t testing.TB, name, proto string) net.Conn {
 	t.Helper()
-	c, err := tls.Dial("tcp", f.Addr().String(), &tls.Config{ServerName: name, RootCAs: f.CA.Pool()})
+	c, err := tls.Dial("tcp", f.Addr().String(), &tls.Config{ServerName: name, RootCAs: f.CA.Pool(), NextProtos: []string{proto}})
 	if err != nil {
 		t.Fatal(err)
 	}
