@@ -29,8 +29,24 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer inner.Body.Close()
 	w := &recording{header: http.Header{}}
-	t.azure.ServeHTTP(w, inner)
+	if err := serve(t.azure, w, inner); err != nil {
+		return nil, err
+	}
 	return w.response(r), nil
+}
+
+// serve hands a request to the handler. A handler that gives up after its first
+// byte aborts, as it would on a connection.
+func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			err = io.ErrUnexpectedEOF
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return nil
 }
 
 // recording collects an answer.
