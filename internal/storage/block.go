@@ -37,7 +37,7 @@ type upload struct {
 // checkBlockID returns the length of the decoded id.
 func checkBlockID(id string) (int, error) {
 	decoded, err := base64.StdEncoding.DecodeString(id)
-	if err != nil || len(decoded) == 0 || len(decoded) > maxBlockID {
+	if err != nil || len(decoded) == 0 || len(decoded) > maxBlockID || strings.ContainsAny(id, "\r\n") { // the decoder skips line breaks
 		return 0, InvalidBlockID.New()
 	}
 	return len(decoded), nil

@@ -54,7 +54,7 @@ func parseReceipt(text string) (receipt, error) {
 		return receipt{}, ErrReceipt
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || len(data) != receiptSize { // the decoder skips line breaks
 		return receipt{}, ErrReceipt
 	}
 	return receipt{

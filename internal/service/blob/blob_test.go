@@ -412,12 +412,12 @@ func TestSupersededContent(t *testing.T) {
 	for name, size := range map[string]int{"inline": 100, "content": 100_000} {
 		t.Run(name, func(t *testing.T) {
 			s.t = t
-			s.upload("/con/b", random(size))
+			s.upload("/con/"+name, random(size))
 			before := s.footprint()
-			s.upload("/con/b", random(size))
+			s.upload("/con/"+name, random(size))
 			s.advance(3 * 60e9)
 			last := random(size)
-			s.upload("/con/b", last)
+			s.upload("/con/"+name, last)
 			if err := storage.NewCollector(s.config()).Collect(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -428,7 +428,7 @@ func TestSupersededContent(t *testing.T) {
 			if after := s.footprint(); after != before {
 				t.Errorf("got %s after overwriting, want %s", after, before)
 			}
-			if got := s.do(request{method: http.MethodGet, path: "/con/b"}); got.body != last {
+			if got := s.do(request{method: http.MethodGet, path: "/con/" + name}); got.body != last {
 				t.Error("the blob is not what was written last")
 			}
 		})
