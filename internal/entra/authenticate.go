@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/jose"
@@ -52,21 +53,23 @@ func (s *TokenService) authenticate(x *exchange) (proof, error) {
 	case assertion != "":
 		return s.byAssertion(x, assertion)
 	case secret != "":
-		return proof{method: bySecret, digest: digest(secret)}, checkSecret(x, secret)
+		return s.bySecret(x, secret)
 	default:
 		return proof{}, noCredential.New()
 	}
 }
 
-func checkSecret(x *exchange, secret string) error {
+// bySecret accepts a client secret of the client.
+func (s *TokenService) bySecret(x *exchange, secret string) (proof, error) {
 	err := directory.CheckSecret(x.client, secret, x.Now)
 	switch {
 	case errors.Is(err, directory.ErrSecretExpired):
-		return expiredSecret.New(x.clientID)
+		return proof{}, expiredSecret.New(x.clientID)
 	case err != nil:
-		return badSecret.New(x.clientID)
+		return proof{}, badSecret.New(x.clientID)
 	}
-	return nil
+	x.Verdict = access.Verdict{Allowed: true, Link: chain.LinkManagedIdentity, By: "client secret"}
+	return proof{method: bySecret, digest: digest(secret)}, nil
 }
 
 // byAssertion accepts a client's own assertion or one of a federated issuer.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/aksess/aksess/internal/access"
@@ -28,6 +29,7 @@ type Authenticator struct {
 	ring      *issuer.Ring
 	directory *directory.Directory
 	now       func() time.Time
+	log       *slog.Logger
 	verified  *lru[[sha256.Size]byte, verifiedToken]
 }
 
@@ -42,13 +44,16 @@ type verifiedToken struct {
 
 func newAuthenticator(ring *issuer.Ring, o Options) *Authenticator {
 	return &Authenticator{
-		ring: ring, directory: o.Directory, now: o.Now,
+		ring: ring, directory: o.Directory, now: o.Now, log: o.Log,
 		verified: newLRU[[sha256.Size]byte, verifiedToken](maxVerified),
 	}
 }
 
-// errToken is a token that is not good here; its text is safe to show.
-var errToken = errors.New("the access token is invalid")
+// The two ways to fail; their texts are safe to show.
+var (
+	errToken     = errors.New("the access token is invalid")
+	errUnchecked = errors.New("the access token could not be checked")
+)
 
 func invalidToken(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errToken, fmt.Sprintf(format, args...))
@@ -67,7 +72,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.C
 	if !cached {
 		var err error
 		if known, err = a.verify(ctx, token); err != nil {
-			return azapi.Caller{}, err
+			return azapi.Caller{}, a.safe(err)
 		}
 		a.verified.add(id, known)
 	}
@@ -81,9 +86,18 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.C
 	case err == nil:
 		caller.Groups = principal.Groups
 	case !errors.Is(err, directory.ErrPrincipalNotFound):
-		return azapi.Caller{}, err
+		return azapi.Caller{}, a.safe(err)
 	}
 	return caller, nil
+}
+
+// safe replaces an error that says something of the inside, and logs it.
+func (a *Authenticator) safe(err error) error {
+	if errors.Is(err, errToken) {
+		return err
+	}
+	a.log.Error("checking an access token", "error", err.Error())
+	return errUnchecked
 }
 
 // checkTimes applies exp to the second and nbf with leeway: both are by our own clock.

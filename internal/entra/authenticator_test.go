@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -260,6 +261,11 @@ func TestErrorsTellNothing(t *testing.T) {
 		if _, err := b.service.Authenticator().Authenticate(t.Context(), token); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("got %v", err)
 		}
+	}
+	token := b.exchange(b.federated(b.mint(nil))).AccessToken
+	b.service.authenticator.directory = directory.New(failingStore{b.store}, directory.Options{})
+	if _, err := b.service.Authenticator().Authenticate(t.Context(), token); !errors.Is(err, errUnchecked) {
+		t.Errorf("got %v from a store that fails, want nothing of the inside", err)
 	}
 	request := httptest.NewRequest(http.MethodPost, tokenURL, strings.NewReader(b.secret(guardSecret).Encode()))
 	request.Header.Set("Authorization", "Bearer canary")

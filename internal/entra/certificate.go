@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/jose"
 )
 
@@ -50,6 +52,7 @@ func checkCertificate(x *exchange, assertion string, seen jose.Unverified) error
 	if err := checkTimes(claims, x.Now); err != nil {
 		return err
 	}
+	x.Verdict = access.Verdict{Allowed: true, Link: chain.LinkManagedIdentity, By: "client certificate " + jose.Thumbprint(certificate)}
 	return checkLifetime(claims, x.Now)
 }
 

@@ -87,6 +87,13 @@ var (
 		Why:    "no service and no application of the tenant has this identifier; a doubled slash or a wrong host is enough",
 		Fix:    "compare the scope with the service's documented one, such as https://vault.azure.net/.default",
 	}
+	disabledResource = &fault.Kind{
+		Code: "AADSTS500014", Inner: invalidResource, Status: http.StatusBadRequest,
+		Format: "The service principal for resource '%s' is disabled. This indicate that a subscription within the tenant has lapsed, or that the administrator for this tenant has disabled the application, preventing tokens from being issued for it.",
+		Link:   chain.LinkManagedIdentity,
+		Why:    "the application that the token is for is disabled",
+		Fix:    "enable it: az ad sp update --id CLIENT-ID --set accountEnabled=true",
+	}
 	badTenantName = &fault.Kind{
 		Code: "AADSTS900023", Inner: invalidRequest, Status: http.StatusBadRequest,
 		Format: "Specified tenant identifier '%s' is neither a valid DNS name, nor a valid external domain.",

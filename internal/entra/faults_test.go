@@ -120,6 +120,10 @@ func refusals() []refusal {
 		{"permission", "AADSTS1002012", invalidScope, 400, "The provided value for scope https://vault.azure.net/user_impersonation is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", with("scope", "https://vault.azure.net/user_impersonation")},
 		{"two_scopes", "AADSTS70011", invalidScope, 400, "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope https://a/.default https://b/.default is not valid.", with("scope", "https://a/.default https://b/.default")},
 		{"unknown_resource", "AADSTS500011", invalidResource, 400, "The resource principal named https://nobody.example was not found in the tenant named Contoso. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.", with("scope", "https://nobody.example/.default")},
+		{"disabled_resource", "AADSTS500014", invalidResource, 400, "The service principal for resource 'api://{app}' is disabled. This indicate that a subscription within the tenant has lapsed, or that the administrator for this tenant has disabled the application, preventing tokens from being issued for it.", func(b *workbench) reply {
+			b.disable(b.app)
+			return with("scope", "api://"+b.app.AppID+"/.default")(b)
+		}},
 		{"bad_tenant", "AADSTS900023", invalidRequest, 400, "Specified tenant identifier 'nowhere' is neither a valid DNS name, nor a valid external domain.", func(b *workbench) reply {
 			return b.post("https://login.microsoftonline.com/nowhere/oauth2/v2.0/token", b.federated(b.mint(nil)))
 		}},

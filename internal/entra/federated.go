@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/fault"
 	"github.com/aksess/aksess/internal/federation"
 	"github.com/aksess/aksess/internal/jose"
@@ -30,8 +32,10 @@ func (s *TokenService) checkFederated(x *exchange, assertion string, seen jose.U
 		Issuer: seen.Claims.Issuer, Subject: seen.Claims.Subject, Audiences: seen.Claims.Audience,
 	}, x.client.Matchable())
 	if verdict.Matched == nil {
+		x.Verdict = access.Verdict{Link: chain.LinkFederatedCredential, Nearest: verdict.Explain()}
 		return mismatch(verdict)
 	}
+	x.Verdict = access.Verdict{Allowed: true, Link: chain.LinkFederatedCredential, By: verdict.Explain()}
 	verified, err := s.verifyFederated(x, assertion, seen)
 	if err != nil {
 		return err
@@ -84,14 +88,14 @@ func (s *TokenService) verifyFederated(x *exchange, assertion string, seen jose.
 	keys, err := s.options.Keys.Keys(x.Context(), issuer, kid)
 	switch {
 	case errors.Is(err, jose.ErrUnknownKey):
-		return nil, unknownKey.New(clip(kid), clip(issuer)).With(err)
+		return nil, unknownKey.New(clip(kid), clip(issuer)).With(err).Because(err.Error())
 	case err != nil:
-		return nil, issuerUnreachable.New().With(err)
+		return nil, issuerUnreachable.New().With(err).Because(err.Error())
 	}
 	verified, err := jose.Verify(assertion, keys, federatedPolicy)
 	switch {
 	case errors.Is(err, jose.ErrUnknownKey):
-		return nil, unknownKey.New(clip(kid), clip(issuer)).With(err)
+		return nil, unknownKey.New(clip(kid), clip(issuer)).With(err).Because(err.Error())
 	case errors.Is(err, jose.ErrAlgorithm):
 		return nil, badAlgorithm.New().With(err)
 	case errors.Is(err, jose.ErrSignature):

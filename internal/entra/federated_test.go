@@ -328,6 +328,29 @@ func TestRefusalsExplainAndNameTheirLink(t *testing.T) {
 	}
 }
 
+// TestTrail holds what the log and the web page are told of an exchange.
+func TestTrail(t *testing.T) {
+	b := newWorkbench(t, nil)
+	form := b.federated(b.mint(nil))
+	b.token(b.exchange(form))
+	event := b.last.Load()
+	if !event.Verdict.Allowed || event.Verdict.Link != chain.LinkFederatedCredential || !strings.Contains(event.Verdict.By, `"wi-api"`) || event.Caller.ObjectID != b.identity.ObjectID {
+		t.Errorf("got verdict %+v, caller %+v", event.Verdict, event.Caller)
+	}
+	b.exchange(b.federated(flip(form.Get("client_assertion"))))
+	if event = b.last.Load(); event.Verdict.Allowed || event.Verdict.By != "" || event.Caller.ObjectID != "" {
+		t.Errorf("forged: got verdict %+v, caller %+v", event.Verdict, event.Caller)
+	}
+	b.exchange(b.federated(b.mint(func(r *issuer.TokenRequest) { r.Namespace = "staging" })))
+	if event = b.last.Load(); event.Verdict.Allowed || !strings.Contains(event.Verdict.Nearest, "namespace") {
+		t.Errorf("other namespace: got verdict %+v", event.Verdict)
+	}
+	b.token(b.exchange(b.secret(guardSecret)))
+	if event = b.last.Load(); event.Verdict.By != "client secret" || event.Caller.AppID != b.app.AppID {
+		t.Errorf("secret: got verdict %+v, caller %+v", event.Verdict, event.Caller)
+	}
+}
+
 // TestRotatedClusterKey holds that tokens of a retired key work until they expire, and no longer.
 func TestRotatedClusterKey(t *testing.T) {
 	b := newWorkbench(t, nil)

@@ -67,7 +67,9 @@ func (s *TokenService) resource(ctx context.Context, tenant directory.Tenant, as
 	if chain.IsGUID(appID) {
 		application, err := s.options.Directory.ByAppID(ctx, tenant.ID, appID)
 		switch {
-		case err == nil && application.Type == directory.TypeApplication && !application.Disabled:
+		case err == nil && application.Disabled:
+			return resource{}, disabledResource.New(clip(asked))
+		case err == nil && application.Type == directory.TypeApplication:
 			return resource{audience: application.AppID, asked: asked, version: version2}, nil
 		case err != nil && !errors.Is(err, directory.ErrPrincipalNotFound):
 			return resource{}, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/directory"
@@ -73,7 +74,11 @@ func (s *TokenService) clientCredentials(w http.ResponseWriter, x *exchange) (er
 	}
 	proof, err := s.authenticate(x)
 	if err != nil {
+		x.Verdict.Allowed, x.Verdict.By = false, ""
 		return err
+	}
+	x.Caller.Principal = access.Principal{ // for the log and the trail
+		TenantID: x.client.TenantID, ObjectID: x.client.ObjectID, AppID: x.client.AppID, ResourceID: x.client.ResourceID,
 	}
 	target, err := s.resource(x.Context(), x.tenant, asked)
 	if err != nil {

@@ -84,7 +84,7 @@ type ringRecord struct {
 
 type keyRecord struct {
 	Kid         string    `json:"kid"`
-	PEM         []byte    `json:"pem"` // PKCS #8; a secret
+	PEM         []byte    `json:"pem"`                   // PKCS #8; a secret
 	Certificate []byte    `json:"certificate,omitempty"` // DER
 	Published   time.Time `json:"published"`
 	Active      time.Time `json:"active,omitzero"`

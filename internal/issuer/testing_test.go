@@ -38,7 +38,29 @@ func ids() func() string {
 	return func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n.Add(1)) }
 }
 
-// bench is what the tests of this package share: one store, clock and pool.
+// madeKeys are shared by all tests, as RSA keys are slow to make: each
+// workbench takes them from the first on.
+var madeKeys keyList
+
+type keyList struct {
+	mu   sync.Mutex
+	keys []*jose.SigningKey
+}
+
+func (l *keyList) get(n int) (*jose.SigningKey, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.keys) <= n {
+		key, err := jose.NewSigningKey("")
+		if err != nil {
+			return nil, err
+		}
+		l.keys = append(l.keys, key)
+	}
+	return l.keys[n], nil
+}
+
+// workbench is what the tests of this package share: one store, clock and pool.
 type workbench struct {
 	store store.Store
 	clock *clock
@@ -49,7 +71,11 @@ type workbench struct {
 func newWorkbench(t testing.TB) *workbench {
 	t.Helper()
 	b := &workbench{store: memory.New(), clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}, newID: ids()}
-	b.pool = NewKeyPool(PoolOptions{Store: b.store, NewID: b.newID, Log: slog.New(slog.DiscardHandler)})
+	var made atomic.Int64
+	b.pool = NewKeyPool(PoolOptions{
+		Store: b.store, NewID: b.newID, Log: slog.New(slog.DiscardHandler),
+		Generate: func() (*jose.SigningKey, error) { return madeKeys.get(int(made.Add(1)) - 1) },
+	})
 	t.Cleanup(b.pool.Close)
 	return b
 }
