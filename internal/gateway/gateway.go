@@ -153,6 +153,7 @@ func (g *Gateway) Addr() net.Addr {
 }
 
 // ProxyURL returns the address as HTTPS_PROXY wants it, "http://127.0.0.1:8443".
+// Listen must have succeeded.
 func (g *Gateway) ProxyURL() string { return "http://" + g.Addr().String() }
 
 // Serve answers until ctx ends or Shutdown is called, and returns when every

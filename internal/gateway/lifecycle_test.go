@@ -6,11 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 )
+
 
 // goroutines returns the stacks of this package's goroutines, but the test's own.
 func goroutines() string {
@@ -76,7 +78,7 @@ func TestShutdownLeavesNothingBehind(t *testing.T) {
 		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) {
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("connection %d: open after Serve, want it closed", i)
 		}
 		c.Close()
