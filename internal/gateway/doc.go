@@ -17,8 +17,9 @@
 //
 // What a handler may rely on, for every request that reaches Gateway.Handler:
 // it arrived over TLS 1.2 or newer; Request.Host is lower case, without a
-// trailing dot or ":443", is a served name and equals the name of the TLS
-// session; Request.URL is in origin form; Request.RemoteAddr is derived from the
-// TCP connection and from nothing else, where a loopback peer is replaced by
-// Gateway.LoopbackOrigin. Forwarding headers are neither read nor removed.
+// trailing dot or ":443", is a served name (or the loopback address that a client
+// dialled) and equals the name of the TLS session; Request.URL is in origin form;
+// Request.RemoteAddr is derived from the TCP connection and from nothing else,
+// where a loopback peer is replaced by Gateway.LoopbackOrigin. Forwarding headers
+// are neither read nor removed.
 package gateway

@@ -13,7 +13,6 @@ import (
 	"time"
 )
 
-
 // goroutines returns the stacks of this package's goroutines, but the test's own.
 func goroutines() string {
 	buf := make([]byte, 1<<20)
