@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -27,7 +26,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, httpRequest *http.Request) {
 		Now:     start,
 		deps:    s,
 	}
-	r.Log = s.config.Log.With("request", r.ID)
 	recorder := &recorder{ResponseWriter: w}
 	err := s.serve(recorder, r)
 	event := s.event(r, recorder.status, err)
@@ -69,9 +67,12 @@ func (s *Server) serve(w *recorder, r *Request) (err error) {
 	return r.Operation.Handle(w, r)
 }
 
+// noSniff is shared: answers replace header values, they do not change them.
+var noSniff = []string{"nosniff"}
+
 func commonHeaders(h http.Header, r *Request) {
-	h.Set("x-ms-request-id", r.ID)
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Ms-Request-Id"] = []string{r.ID}
+	h["X-Content-Type-Options"] = noSniff
 	if id := r.Header.Get("x-ms-client-request-id"); id != "" && len(id) <= 1024 {
 		h.Set("x-ms-client-request-id", id)
 	}
@@ -164,7 +165,44 @@ func audienceAccepted(accepted []string, host, audience string) bool {
 	return false
 }
 
-var versionFormat = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]+\.[0-9]+)([.-]?[A-Za-z0-9._-]{1,32})?$`)
+// wellFormed reports whether a text can be an api-version: a date as
+// 2023-07-01 or a number as 7.4, and perhaps a suffix such as -preview.
+func wellFormed(version string) bool {
+	if len(version) < 3 || len(version) > 48 {
+		return false
+	}
+	rest := version
+	for _, pattern := range []string{"0000-00-00", "0.0", "00.0"} {
+		if after, ok := cutPattern(version, pattern); ok {
+			rest = after
+			break
+		}
+	}
+	if len(rest) == len(version) {
+		return false
+	}
+	for i := range len(rest) {
+		c := rest[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// cutPattern cuts off a beginning that has a digit for each 0 of the pattern.
+func cutPattern(s, pattern string) (rest string, ok bool) {
+	if len(s) < len(pattern) {
+		return s, false
+	}
+	for i := range len(pattern) {
+		digit := s[i] >= '0' && s[i] <= '9'
+		if (pattern[i] == '0') != digit || (pattern[i] != '0' && s[i] != pattern[i]) {
+			return s, false
+		}
+	}
+	return s[len(pattern):], true
+}
 
 // version accepts any well-formed api-version: a newer SDK must not be refused.
 func (s *Server) version(r *Request) error {
@@ -181,7 +219,7 @@ func (s *Server) version(r *Request) error {
 	if r.Version == "" && (!required || r.Operation.Action.anonymous) {
 		return nil
 	}
-	if !versionFormat.MatchString(r.Version) {
+	if !wellFormed(r.Version) {
 		return s.refuse(r, Refusal{Stage: StageVersion})
 	}
 	return nil
@@ -275,6 +313,15 @@ func (s *Server) event(r *Request, status int, err error) Event {
 
 func (s *Server) log(e Event) {
 	level := slog.LevelInfo
+	switch {
+	case e.Err != nil && e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
+		level = slog.LevelError
+	case e.Err != nil:
+		level = slog.LevelWarn
+	}
+	if !s.config.Log.Enabled(context.Background(), level) {
+		return
+	}
 	attributes := []slog.Attr{
 		slog.String("request", e.RequestID), slog.String("service", e.Service), slog.String("operation", e.Operation),
 		slog.String("method", e.Method), slog.String("host", e.Host), slog.String("path", e.Path), slog.Int("status", e.Status),
@@ -284,13 +331,9 @@ func (s *Server) log(e Event) {
 		attributes = append(attributes, slog.String("oid", e.Caller.ObjectID), slog.String("appid", e.Caller.AppID))
 	}
 	if e.Err != nil {
-		level = slog.LevelWarn
 		attributes = append(attributes, slog.String("error", e.Err.Error()))
 		if e.Verdict.Nearest != "" {
 			attributes = append(attributes, slog.String("nearest", e.Verdict.Nearest))
-		}
-		if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
-			level = slog.LevelError
 		}
 	}
 	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)

@@ -119,11 +119,11 @@ func renderStorage(w http.ResponseWriter, r *Request, coded *fault.Error) {
 }
 
 func renderProblem(w http.ResponseWriter, r *Request, coded *fault.Error) {
-	if coded.Kind.Status == http.StatusNotFound || coded.Kind.Status == http.StatusPreconditionFailed {
+	problem, ok := coded.Detail.(Problem)
+	if !ok && (coded.Kind.Status == http.StatusNotFound || coded.Kind.Status == http.StatusPreconditionFailed) {
 		writeBody(w, r, coded.Kind.Status, "", nil) // App Configuration answers these with an empty body
 		return
 	}
-	problem, ok := coded.Detail.(Problem)
 	if !ok {
 		problem = Problem{Type: "https://azconfig.io/errors/" + coded.Kind.Code, Title: coded.Message}
 	}

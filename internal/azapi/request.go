@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -28,7 +27,6 @@ type Request struct {
 	Origin    access.Origin
 	Verdict   access.Verdict // why it was admitted
 	Now       time.Time
-	Log       *slog.Logger
 
 	params map[string]string
 	query  url.Values
@@ -138,10 +136,22 @@ func lowerQuery(raw string) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !hasUpper(parsed) {
+		return parsed, nil
+	}
 	values := make(url.Values, len(parsed))
 	for name, v := range parsed {
 		lower := strings.ToLower(name)
 		values[lower] = append(values[lower], v...)
 	}
 	return values, nil
+}
+
+func hasUpper(values url.Values) bool {
+	for name := range values {
+		if strings.ToLower(name) != name {
+			return true
+		}
+	}
+	return false
 }

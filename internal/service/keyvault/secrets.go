@@ -2,6 +2,7 @@ package keyvault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,6 +110,9 @@ func (s *Secrets) get(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	vault := vaultFrom(r)
+	if r.Param("version") == "" {
+		return s.getNewest(w, r, vault, name)
+	}
 	found, chosen, err := s.find(r.Context(), vault, name, r.Param("version"))
 	if err != nil {
 		return err
@@ -117,6 +121,35 @@ func (s *Secrets) get(w http.ResponseWriter, r *azapi.Request) error {
 		return secretDisabled.New()
 	}
 	return azapi.WriteJSON(w, http.StatusOK, vault.whole(found, chosen))
+}
+
+// getNewest is the read that every client makes most.
+func (s *Secrets) getNewest(w http.ResponseWriter, r *azapi.Request, vault *Vault, name string) error {
+	key := vault.key(name)
+	doc, err := s.Store.Get(r.Context(), kindSecret, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return secretNotFound.New(name)
+	}
+	if err != nil {
+		return err
+	}
+	if answer, ok := s.answers.get(key, doc.Version, vault); ok {
+		answer.write(w)
+		return nil
+	}
+	var found secret
+	if err := json.Unmarshal(doc.Value, &found); err != nil {
+		return fmt.Errorf("decoding secret %q: %w", name, err)
+	}
+	if !found.Current.Enabled {
+		return secretDisabled.New()
+	}
+	body, err := json.Marshal(vault.whole(found, found.Current))
+	if err != nil {
+		return err
+	}
+	s.answers.put(key, kept{version: doc.Version, vault: vault, body: body})
+	return azapi.WriteJSON(w, http.StatusOK, vault.whole(found, found.Current))
 }
 
 // find reads a secret and one of its versions, the newest with id "".

@@ -39,10 +39,12 @@ type Secrets struct {
 	secrets  store.Collection[secret]
 	versions store.Collection[version]
 	deleted  store.Collection[secret]
+	answers  *answers
 }
 
 // New returns the service. All fields of s but the unexported ones are required.
 func New(s Secrets) *Secrets {
+	s.answers = &answers{}
 	s.vaults = arm.NewView(s.Resources, TypeVault, vaultOf)
 	s.secrets = store.Collection[secret]{Store: s.Store, Kind: kindSecret}
 	s.versions = store.Collection[version]{Store: s.Store, Kind: kindVersion}
@@ -129,14 +131,18 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 	return access.DecideRole(r.Caller.Principal, r.Operation.Action.Access(), r.Scope(), held), nil
 }
 
+// transport and version are shared: answers replace header values, they do not change them.
+var (
+	transportSecurity = []string{"max-age=31536000;includeSubDomains"}
+	serviceVersion    = []string{"1.9.0.0"}
+)
+
 func headers(h http.Header, r *azapi.Request) {
-	h.Set("Cache-Control", "no-cache")
-	h.Set("Pragma", "no-cache")
-	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
-	h.Set("x-ms-keyvault-service-version", "1.9.0.0")
-	h.Set("x-ms-keyvault-network-info", "conn_type=Ipv4;addr="+r.Origin.Address.String()+";act_addr_fam=InterNetwork;")
+	h["Strict-Transport-Security"] = transportSecurity
+	h["X-Ms-Keyvault-Service-Version"] = serviceVersion
+	h["X-Ms-Keyvault-Network-Info"] = []string{"conn_type=Ipv4;addr=" + r.Origin.Address.String() + ";act_addr_fam=InterNetwork;"}
 	if vault, ok := r.Target.Resource.(*Vault); ok {
-		h.Set("x-ms-keyvault-region", vault.Location)
+		h["X-Ms-Keyvault-Region"] = []string{vault.Location}
 	}
 }
 
