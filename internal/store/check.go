@@ -1,9 +1,6 @@
 package store
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // CheckOps refuses with ErrInvalid what no backend may accept in one Apply.
 func CheckOps(ops []Op) error {
@@ -70,10 +67,10 @@ func (r Range) Contains(key string) bool { return key >= r.From && (r.Open || ke
 // prefixEnd returns the least key that is greater than every key beginning
 // with prefix; a prefix of nothing but 0xff bytes has none.
 func prefixEnd(prefix string) (end string, open bool) {
-	trimmed := strings.TrimRight(prefix, "\xff")
-	if trimmed == "" {
-		return "", true
+	for last := len(prefix) - 1; last >= 0; last-- {
+		if prefix[last] != 0xff {
+			return prefix[:last] + string([]byte{prefix[last] + 1}), false
+		}
 	}
-	last := len(trimmed) - 1
-	return trimmed[:last] + string([]byte{trimmed[last] + 1}), false
+	return "", true
 }

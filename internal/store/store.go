@@ -23,6 +23,9 @@ var (
 	ErrConflict = errors.New("condition not met")
 	// ErrInvalid: an operation that is beyond a limit or contradicts itself. Nothing was written.
 	ErrInvalid = errors.New("invalid operation")
+	// ErrUnwritable: the medium takes no writes now: it is full, failing, or
+	// was given up after a sync failed. Reads go on.
+	ErrUnwritable = errors.New("storage takes no writes")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 )

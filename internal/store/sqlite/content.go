@@ -93,18 +93,25 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// openReader ends with ErrClosed once the store is closed: Close does not wait
-// for a client that sends slowly.
-type openReader struct {
+// source is what PutContent reads. It ends with ErrClosed once the store is
+// closed (Close does not wait for a client that sends slowly) and keeps its
+// error, to be told from one of the disk.
+type source struct {
 	store *Store
 	r     io.Reader
+	err   error
 }
 
-func (o openReader) Read(p []byte) (int, error) {
+func (o *source) Read(p []byte) (int, error) {
 	if o.store.closed.Load() {
-		return 0, store.ErrClosed
+		o.err = store.ErrClosed
+		return 0, o.err
 	}
-	return o.r.Read(p)
+	n, err := o.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		o.err = err
+	}
+	return n, err
 }
 
 // PutContent implements store.Store.
@@ -112,20 +119,27 @@ func (s *Store) PutContent(ctx context.Context, r io.Reader) (store.ContentRef, 
 	if err := s.ready(ctx); err != nil {
 		return store.ContentRef{}, err
 	}
-	r = store.ContextReader(ctx, r)
+	from := &source{store: s, r: store.ContextReader(ctx, r)}
 	var head bytes.Buffer
-	n, err := io.CopyN(&head, r, maxInline+1)
+	n, err := io.CopyN(&head, from, maxInline+1)
 	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return store.ContentRef{}, fmt.Errorf("reading content: %w", err)
+	case from.err != nil:
+		return store.ContentRef{}, fmt.Errorf("reading content: %w", from.err)
+	case err == nil:
+		return s.putFile(io.MultiReader(&head, from), from)
 	case n == 0:
 		return store.ContentRef{}, nil
-	case n <= maxInline:
-		return s.putInline(ctx, head.Bytes())
 	}
-	ref, err := s.content.write(openReader{s, io.MultiReader(&head, r)})
-	if err != nil {
-		return store.ContentRef{}, fmt.Errorf("writing content: %w", err)
+	return s.putInline(ctx, bytes.Clone(head.Bytes())) // without spare capacity
+}
+
+func (s *Store) putFile(r io.Reader, from *source) (store.ContentRef, error) {
+	ref, err := s.content.write(r)
+	switch {
+	case from.err != nil:
+		return store.ContentRef{}, fmt.Errorf("reading content: %w", from.err)
+	case err != nil:
+		return store.ContentRef{}, fmt.Errorf("%w: writing content: %w", store.ErrUnwritable, err)
 	}
 	return ref, nil
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -140,7 +141,11 @@ func faultOpen(tls *libc.TLS, vfs, zName, file uintptr, flags int32, outFlags ui
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.files[base] == nil {
-		v.files[base] = &diskFile{}
+		there, err := os.ReadFile(libc.GoString(zName))
+		if err != nil {
+			return sqlite3.SQLITE_CANTOPEN
+		}
+		v.files[base] = &diskFile{synced: there}
 	}
 	return rc
 }

@@ -2,16 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 
 	driver "modernc.org/sqlite"
 )
@@ -87,8 +82,8 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// prepareDir makes the folder and the empty database file with modes that keep
-// others out, and leaves nothing of them in the caches of the file system.
+// prepareDir makes the folder, and the folders in it, with modes that keep
+// others out.
 func prepareDir(dir string) (string, error) {
 	if dir == "" {
 		return "", errors.New("no folder given")
@@ -97,79 +92,5 @@ func prepareDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "content", "tmp"), 0o700); err != nil {
-		return "", err
-	}
-	// SQLite gives its journal the mode of the database.
-	f, err := os.OpenFile(filepath.Join(dir, "aksess.db"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return dir, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if err := f.Close(); err != nil {
-		return "", err
-	}
-	return dir, errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
-}
-
-func (s *Store) openDatabase(ctx context.Context, vfs string) error {
-	var err error
-	if s.writeDB, err = openPool(s.path, vfs, "rw", 1); err != nil {
-		return err
-	}
-	conn, err := s.writeDB.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", s.path, err)
-	}
-	if err := migrate(ctx, conn, filepath.Dir(s.path)); err != nil {
-		return err
-	}
-	s.writer.conn = conn
-	if err := s.writer.prepare(ctx); err != nil {
-		return fmt.Errorf("preparing %s: %w", s.path, err)
-	}
-	readDB, err := openPool(s.path, vfs, "ro", maxReaders)
-	if err != nil {
-		return err
-	}
-	s.readers = newReaders(readDB)
-	return nil
-}
-
-// openPool opens nothing yet: each connection is opened at its first use.
-func openPool(path, vfs, mode string, size int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", dataSource(path, vfs, mode))
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	return db, nil
-}
-
-// dataSource names the database for the driver: a URI, so that any byte of the
-// path survives, with the settings of every connection.
-func dataSource(path, vfs, mode string) string {
-	slashed := filepath.ToSlash(path)
-	if runtime.GOOS == "windows" && !strings.HasPrefix(slashed, "/") {
-		slashed = "/" + slashed // file:///C:/...
-	}
-	q := url.Values{"mode": {mode}, "_error_rc": {"1"}, "_defensive": {"1"}, "_dqs": {"0"}, "_txlock": {"immediate"}}
-	if vfs != "" {
-		q.Set("vfs", vfs)
-	}
-	pragmas := []string{"busy_timeout(5000)", "cache_size(-2000)", "temp_store(memory)"}
-	if mode == "rw" {
-		pragmas = append(pragmas,
-			"page_size(4096)",   // of a new database only
-			"synchronous(full)", // a commit is synced before it returns
-			"fullfsync(1)",      // on macOS, where fsync does not reach the disk
-			"checkpoint_fullfsync(1)",
-			"journal_size_limit(16777216)", // a journal that grew is cut when it starts over
-		)
-	}
-	q["_pragma"] = pragmas
-	return "file://" + (&url.URL{Path: slashed}).EscapedPath() + "?" + q.Encode()
+	return dir, os.MkdirAll(filepath.Join(dir, "content", "tmp"), 0o700)
 }

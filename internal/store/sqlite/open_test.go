@@ -229,7 +229,7 @@ func TestJournalIsBounded(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := s.List(t.Context(), "k", store.Query{}); err != nil {
+				if _, err := s.List(t.Context(), "k", store.Query{Limit: 2}); err != nil {
 					t.Error(err)
 					return
 				}
@@ -250,5 +250,18 @@ func TestJournalIsBounded(t *testing.T) {
 	// Left to itself, SQLite lets it grow to 4 MiB.
 	if want := s.writer.limit * 2; largest > want {
 		t.Errorf("got a journal of %d bytes, want less than %d", largest, want)
+	}
+}
+
+// TestContentOnFailingDisk takes the folder of unfinished contents away.
+func TestContentOnFailingDisk(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer closeIt(t, s)
+	if err := os.Remove(s.content.tmp()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.PutContent(t.Context(), strings.NewReader(strings.Repeat("x", maxInline+1)))
+	if !errors.Is(err, store.ErrUnwritable) || !strings.Contains(err.Error(), s.content.tmp()) {
+		t.Errorf("got error %v, want ErrUnwritable that names %s", err, s.content.tmp())
 	}
 }

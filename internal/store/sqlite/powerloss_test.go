@@ -20,7 +20,7 @@ import (
 // TestPowerLoss takes the disk away at random operations, keeps what was
 // synced and any part of what was not, and opens the store from that.
 func TestPowerLoss(t *testing.T) {
-	const losses, perRun = 150, 15
+	const losses, perRun = 60, 15
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 1))
 	var snapshots []snapshot

@@ -381,7 +381,7 @@ func notNil(value []byte) []byte {
 // handed to the disk before may be gone without another error, so that no
 // later sync proves anything. See wiki.postgresql.org/wiki/Fsync_Errors.
 func (w *writer) judge(err error) error {
-	err = fmt.Errorf("writing %s: %w", w.store.path, err)
+	err = fmt.Errorf("%w: writing %s: %w", store.ErrUnwritable, w.store.path, err)
 	var code *sqlite.Error
 	if errors.As(err, &code) && (code.Code() == sqlite3.SQLITE_IOERR_FSYNC || code.Code() == sqlite3.SQLITE_IOERR_DIR_FSYNC) {
 		w.failed = fmt.Errorf("%w: nothing is written until aksess is started again", err)

@@ -85,7 +85,7 @@ var contentTests = []test{
 		broken := errors.New("connection reset")
 		for _, size := range []int{0, 10, 100 << 10} {
 			r := io.MultiReader(bytes.NewReader(randomBytes(size)), iotest.ErrReader(broken))
-			if ref, err := s.PutContent(t.Context(), r); !errors.Is(err, broken) {
+			if ref, err := s.PutContent(t.Context(), r); !errors.Is(err, broken) || errors.Is(err, store.ErrUnwritable) {
 				t.Fatalf("got %+v and error %v, want the error of the reader", ref, err)
 			}
 		}
