@@ -76,9 +76,6 @@ func commonHeaders(h http.Header, r *Request) {
 	if id := r.Header.Get("x-ms-client-request-id"); id != "" && len(id) <= 1024 {
 		h.Set("x-ms-client-request-id", id)
 	}
-	if r.Service.Headers != nil {
-		r.Service.Headers(h, r)
-	}
 }
 
 // admit does everything between the host and the handler.
@@ -90,7 +87,11 @@ func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
 	r.query = query
 	operation, params, allow := entry.table.find(r.Request, query)
 	r.Operation, r.params = operation, params
-	if err := s.target(r); err != nil {
+	err = s.target(r)
+	if r.Service.Headers != nil {
+		r.Service.Headers(w.Header(), r) // some headers name the target
+	}
+	if err != nil {
 		return err
 	}
 	if operation == nil || !operation.Action.anonymous {
