@@ -168,3 +168,29 @@ func TestDocumentMembers(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
+
+func TestKeysByTenant(t *testing.T) {
+	b := newWorkbench(t, nil)
+	for path, want := range map[string]int{
+		"/" + tenantDomain + "/discovery/keys": 200, "/" + tenantID + "/discovery/v2.0/keys": 200, "/consumers/discovery/v2.0/keys": 200,
+		"/nobody.example/discovery/keys": 400, "/nobody/discovery/v2.0/keys": 400,
+	} {
+		if got := b.get(authority + path); got.status != want {
+			t.Errorf("%s: got %d, want %d", path, got.status, want)
+		}
+	}
+	var set struct {
+		Keys []struct {
+			Issuer string
+			Cloud  string `json:"cloud_instance_name"`
+		}
+	}
+	if err := json.Unmarshal(b.get(authority+"/"+tenantID+"/discovery/v2.0/keys").body, &set); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		if key.Issuer != issuerOf(version2, tenantID) || key.Cloud != "microsoftonline.com" {
+			t.Errorf("got %+v", key)
+		}
+	}
+}

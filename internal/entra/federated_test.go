@@ -328,6 +328,67 @@ func TestRefusalsExplainAndNameTheirLink(t *testing.T) {
 	}
 }
 
+// TestTimesWithoutStart: nbf and iat are optional, and what stands for them is shown.
+func TestTimesWithoutStart(t *testing.T) {
+	b := newWorkbench(t, nil)
+	now := b.clock.Now()
+	for _, test := range []struct {
+		name   string
+		claims map[string]any
+		want   string
+	}{
+		{"neither_expired", map[string]any{"exp": now.Add(-time.Hour).Unix()}, "assertion valid from 1970-01-01T00:00:00.0000000Z"},
+		{"iat_expired", map[string]any{"exp": now.Add(-time.Hour).Unix(), "iat": now.Add(-2 * time.Hour).Unix()}, "assertion valid from 2026-11-23T10:00:00.0000000Z"},
+		{"neither_long", map[string]any{"exp": now.Add(26 * time.Hour).Unix()}, "Token issued at 1795435200. Token expires on 1795528800."},
+		{"nbf_long", map[string]any{"exp": now.Add(24 * time.Hour).Unix(), "nbf": now.Add(-2 * time.Hour).Unix()}, "Token issued at 1795428000. Token expires on 1795521600."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.claims["iss"], test.claims["sub"], test.claims["aud"] = b.cluster.URL, chain.Subject("widemo", "wi-demo-sa"), chain.TokenAudience
+			got := b.exchange(b.federated(b.sign(test.claims)))
+			if got.status == 200 || !strings.Contains(got.Description, test.want) {
+				t.Errorf("got %d %q, want %q", got.status, got.Description, test.want)
+			}
+		})
+	}
+}
+
+// TestUnusableKeys: keys that the issuer publishes for something else do not verify.
+func TestUnusableKeys(t *testing.T) {
+	b := newWorkbench(t, nil)
+	b.trust("remote", remoteIssuer, "system:serviceaccount:far:away", chain.TokenAudience)
+	signing := parsedKeys()[0]
+	pss, err := jose.NewPublicKey(signing.Kid(), jose.PS256, &signing.Signer().PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		keys jose.KeySet
+		err  error
+		code string
+	}{
+		"for_another_algorithm": {keys: mustSet(t, pss), code: "AADSTS5002730"},
+		"of_another_kid":        {keys: mustSet(t, parsedKeys()[1].Public()), code: "AADSTS7000272"},
+		"same_kid":              {keys: mustSet(t, parsedKeys()[1].WithKid(signing.Kid()).Public()), code: "AADSTS700027"},
+		"empty":                 {code: "AADSTS7000272"},
+		"fetched_without_it":    {err: &jose.FetchError{Reason: jose.ErrUnknownKey, Issuer: remoteIssuer}, code: "AADSTS7000272"},
+		"document_of_another":   {err: &jose.FetchError{Reason: jose.ErrIssuerMismatch, Issuer: remoteIssuer}, code: "AADSTS90061"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.service.options.Keys = sourceFunc(func(context.Context, string, string) (jose.KeySet, error) { return test.keys, test.err })
+			wantCode(t, b.exchange(b.federated(signedBy(t, signing, remoteClaims(b.clock.Now())))), test.code)
+		})
+	}
+}
+
+func mustSet(t *testing.T, keys ...jose.PublicKey) jose.KeySet {
+	t.Helper()
+	set, err := jose.NewKeySet(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // TestTrail holds what the log and the web page are told of an exchange.
 func TestTrail(t *testing.T) {
 	b := newWorkbench(t, nil)

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/jose"
 )
@@ -245,6 +247,17 @@ func TestIssueWithoutRequest(t *testing.T) {
 	}
 	if _, err := b.service.Issue(t.Context(), b.identity, "https://nobody.example"); err == nil {
 		t.Error("got a token for an unknown resource")
+	}
+	if _, err := b.service.Issue(t.Context(), &directory.Principal{TenantID: "nowhere"}, "https://vault.azure.net"); err == nil {
+		t.Error("got a token for nobody")
+	}
+	b.disable(b.identity)
+	disabled, err := b.directory.ByObjectID(t.Context(), b.identity.ObjectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.service.Issue(t.Context(), disabled, "https://vault.azure.net"); !errors.Is(err, disabledClient) {
+		t.Errorf("got %v for a disabled identity", err)
 	}
 }
 

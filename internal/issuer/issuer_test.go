@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/jose"
+	"github.com/aksess/aksess/internal/store"
 )
 
 func create(t *testing.T, s *Issuers) Issuer {
@@ -210,5 +212,122 @@ func TestDocumentsOfNobody(t *testing.T) {
 		if response, body := get(url); response.StatusCode != http.StatusNotFound || !strings.Contains(body, "ResourceNotFound") {
 			t.Errorf("GET %s: got %d %s, want 404 ResourceNotFound", url, response.StatusCode, body)
 		}
+	}
+}
+
+func TestKeySource(t *testing.T) {
+	b := newWorkbench(t)
+	s := b.issuers()
+	issuer := create(t, s)
+	token, err := s.Mint(t.Context(), issuer.ID, TokenRequest{Namespace: "a", ServiceAccount: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Keys(t.Context(), issuer.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, token, keys)
+	for _, url := range []string{"https://oidc.example.test/", strings.TrimSuffix(issuer.URL, "/"), ""} {
+		if _, err := s.Keys(t.Context(), url, ""); !errors.Is(err, jose.ErrUnknownIssuer) {
+			t.Errorf("Keys(%q): got %v, want ErrUnknownIssuer", url, err)
+		}
+	}
+}
+
+func TestMaintainAllIssuers(t *testing.T) {
+	b := newWorkbench(t)
+	s := b.issuers()
+	one, other := create(t, s), create(t, s)
+	if _, err := s.Rotate(t.Context(), one.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.advance(CacheAge + keyLinger)
+	if err := s.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, issuer := range []Issuer{one, other} {
+		ring, err := s.Ring(t.Context(), issuer.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, issuer.ID, states(t, b, ring), StateActive)
+	}
+	if _, err := s.Rotate(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	if _, err := s.SigningKey(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+// TestSigningKeySigns: a kube-apiserver that is given the key issues tokens of this issuer.
+func TestSigningKeySigns(t *testing.T) {
+	b := newWorkbench(t)
+	s := b.issuers()
+	issuer := create(t, s)
+	key, err := s.SigningKey(t.Context(), issuer.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jose.Sign(key, jose.HeaderExtras{}, map[string]string{"iss": issuer.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Keys(t.Context(), issuer.URL, key.Kid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, token, keys)
+}
+
+// failing is a store whose medium is gone.
+type failing struct{ store.Store }
+
+var errMedium = errors.New("the disk is gone")
+
+func (failing) Get(context.Context, string, string) (store.Doc, error) { return store.Doc{}, errMedium }
+func (failing) List(context.Context, string, store.Query) (store.Page, error) {
+	return store.Page{}, errMedium
+}
+func (failing) Apply(context.Context, ...store.Op) ([]int64, error) { return nil, errMedium }
+
+func TestStoreFails(t *testing.T) {
+	b := newWorkbench(t)
+	s := b.issuers()
+	issuer := create(t, s)
+	b.store = failing{b.store}
+	broken := b.issuers()
+	ring := newRing(b, nil)
+	for name, call := range map[string]func() error{
+		"create":    func() error { _, err := broken.Create(t.Context(), "westeurope", testTenant); return err },
+		"get":       func() error { _, err := broken.Get(t.Context(), issuer.ID); return err },
+		"mint":      func() error { _, err := broken.Mint(t.Context(), issuer.ID, TokenRequest{}); return err },
+		"keys":      func() error { _, err := broken.Keys(t.Context(), issuer.URL, ""); return err },
+		"delete":    func() error { return broken.Delete(t.Context(), issuer.ID) },
+		"maintain":  func() error { return broken.Maintain(t.Context()) },
+		"signing":   func() error { _, err := ring.Signing(t.Context()); return err },
+		"published": func() error { _, err := ring.Published(t.Context()); return err },
+		"keyset":    func() error { _, err := ring.KeySet(t.Context()); return err },
+		"verifying": func() error { _, _, err := ring.Verifying(t.Context(), "x"); return err },
+		"ensure":    func() error { return ring.Ensure(t.Context()) },
+		"rotate":    func() error { _, err := ring.Rotate(t.Context()); return err },
+		"revoke":    func() error { return ring.Revoke(t.Context(), "x") },
+		"upkeep":    func() error { return ring.Maintain(t.Context()) },
+	} {
+		if err := call(); !errors.Is(err, errMedium) {
+			t.Errorf("%s: got %v, want the store's error", name, err)
+		}
+	}
+	server, err := azapi.New([]*azapi.Service{broken.Service()}, azapi.Config{
+		Now: b.clock.Now, NewID: b.newID, Log: slog.New(slog.DiscardHandler), Roles: func() []access.RoleDefinition { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	server.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, issuer.URL+"openid/v1/jwks", nil))
+	if recorder.Code != http.StatusInternalServerError || strings.Contains(recorder.Body.String(), "disk") {
+		t.Errorf("got %d %s, want 500 and nothing of the inside", recorder.Code, recorder.Body)
 	}
 }

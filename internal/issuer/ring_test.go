@@ -1,13 +1,16 @@
 package issuer
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aksess/aksess/internal/jose"
+	"github.com/aksess/aksess/internal/store"
 )
 
 func newRing(b *workbench, change func(*RingOptions)) *Ring {
@@ -210,5 +213,104 @@ func TestCertifyNamesTheKey(t *testing.T) {
 	key := signing(t, newRing(b, func(o *RingOptions) { o.Certify = certify }))
 	if key.Certificate == nil || key.Kid() != jose.Thumbprint(key.Certificate) {
 		t.Errorf("got kid %s, certificate %v", key.Kid(), key.Certificate)
+	}
+}
+
+// TestManyWaitForTheFirstKey: all get the same one, and one is made.
+func TestManyWaitForTheFirstKey(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, func(o *RingOptions) { o.Standby = true })
+	kids := make([]string, 32)
+	var group sync.WaitGroup
+	for i := range kids {
+		group.Go(func() {
+			if key, err := ring.Signing(t.Context()); err == nil {
+				kids[i] = key.Kid()
+			}
+		})
+	}
+	group.Wait()
+	for _, kid := range kids {
+		if kid == "" || kid != kids[0] {
+			t.Errorf("got key %q, want %q for all", kid, kids[0])
+		}
+	}
+	want(t, "first", states(t, b, ring), StateActive)
+}
+
+// TestReplicasRaceToAnEmptyRing: two replicas that start at once agree on the keys.
+func TestReplicasRaceToAnEmptyRing(t *testing.T) {
+	b := newWorkbench(t)
+	rings := []*Ring{}
+	for range 4 {
+		rings = append(rings, newRing(b, func(o *RingOptions) { o.Standby = true }))
+	}
+	var group sync.WaitGroup
+	for _, ring := range rings {
+		group.Go(func() {
+			if err := ring.Maintain(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for _, ring := range rings {
+		want(t, "after the race", states(t, b, ring), StateActive, StatePublished)
+		if signing(t, ring).Kid() != signing(t, rings[0]).Kid() {
+			t.Error("the replicas sign with different keys")
+		}
+	}
+}
+
+// TestReplicasRotateAtOnce: however many replicas notice the key's age, it is replaced once.
+func TestReplicasRotateAtOnce(t *testing.T) {
+	b := newWorkbench(t)
+	rings := []*Ring{}
+	for range 4 {
+		rings = append(rings, newRing(b, func(o *RingOptions) { o.Standby, o.Period = true, 30*24*time.Hour }))
+	}
+	if err := rings[0].Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.advance(30 * 24 * time.Hour)
+	var group sync.WaitGroup
+	for _, ring := range rings {
+		group.Go(func() {
+			if err := ring.Maintain(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	want(t, "after the race", states(t, b, rings[0]), StateRetired, StateActive, StatePublished)
+}
+
+func TestRingStoredByAnotherVersionOfItself(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, nil)
+	if _, err := ring.records.Put(t.Context(), "k", ringRecord{Keys: []keyRecord{{Kid: "x", PEM: []byte("not PEM")}}}, store.Always()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ring.Signing(t.Context()); !errors.Is(err, jose.ErrKey) {
+		t.Errorf("got %v, want jose.ErrKey", err)
+	}
+}
+
+func TestWaitingForTheRingEnds(t *testing.T) {
+	b := newWorkbench(t)
+	ring := newRing(b, nil)
+	<-ring.change // somebody changes the ring
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range map[string]func() error{
+		"signing": func() error { _, err := ring.Signing(ctx); return err },
+		"ensure":  func() error { return ring.Ensure(ctx) },
+		"rotate":  func() error { _, err := ring.Rotate(ctx); return err },
+		"revoke":  func() error { return ring.Revoke(ctx, "x") },
+		"upkeep":  func() error { return ring.Maintain(ctx) },
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want the context's error", name, err)
+		}
 	}
 }

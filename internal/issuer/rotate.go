@@ -108,9 +108,13 @@ func (r *Ring) rotate(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 	}
+	outgoing := v.signing(now)
+	if outgoing == nil {
+		return time.Time{}, fmt.Errorf("signing keys %q: none is active", r.options.Key)
+	}
 	var moment time.Time
 	err = r.update(ctx, func(record *ringRecord) error {
-		moment = record.handOver(now, r.options.Overlap)
+		moment = record.handOver(outgoing.Kid(), now, r.options.Overlap)
 		return nil
 	})
 	if err != nil {
@@ -119,22 +123,22 @@ func (r *Ring) rotate(ctx context.Context) (time.Time, error) {
 	return moment, r.ensure(ctx)
 }
 
-// handOver activates the next key after its overlap and retires the one before it then.
-func (record *ringRecord) handOver(now time.Time, overlap time.Duration) time.Time {
-	i := slices.IndexFunc(record.Keys, func(k keyRecord) bool { return k.Active.IsZero() })
-	if i < 0 {
-		return now // another replica rotated meanwhile
+// handOver activates the next key after its overlap and retires the outgoing
+// one then. When another replica did so meanwhile, its moment is returned.
+func (record *ringRecord) handOver(outgoing string, now time.Time, overlap time.Duration) time.Time {
+	from := slices.IndexFunc(record.Keys, func(k keyRecord) bool { return k.Kid == outgoing })
+	to := slices.IndexFunc(record.Keys, func(k keyRecord) bool { return k.Active.IsZero() })
+	if from < 0 || to < 0 {
+		return now
 	}
-	moment := record.Keys[i].Published.Add(overlap)
+	if retired := record.Keys[from].Retired; !retired.IsZero() {
+		return retired
+	}
+	moment := record.Keys[to].Published.Add(overlap)
 	if moment.Before(now) {
 		moment = now
 	}
-	for j := range record.Keys {
-		if k := &record.Keys[j]; k.hasTurn() {
-			k.Retired = moment
-		}
-	}
-	record.Keys[i].Active = moment
+	record.Keys[from].Retired, record.Keys[to].Active = moment, moment
 	return moment
 }
 
