@@ -84,7 +84,12 @@ func newRoot(env Env) *cobra.Command {
 of the handshake on one machine, and runs local programs as a service account.
 
   ServiceAccount → Pod → projected token → OIDC issuer → federated credential
-  → managed identity → role or access policy → resource firewall → data`,
+  → managed identity → role or access policy → resource firewall → data
+
+Exit codes: 0 done; 1 the command failed, or a link of the chain is broken; 2 the command
+line is wrong. 'run' and 'exec' end with the code of the program they ran, 128 + N when
+signal N ended it, 125 when aksess itself failed, 126 when the program could not be run
+and 127 when it was not found.`,
 		Example: `  aksess demo                                  # watch the whole chain work, then break
   aksess up                                    # a local Azure until interrupted
   aksess run -- go test ./...                  # any program against it, unmodified

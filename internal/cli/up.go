@@ -110,6 +110,9 @@ func (c *common) up(ctx context.Context, flags upFlags, output string) (err erro
 	if config.Log, err = c.logger(); err != nil {
 		return err
 	}
+	if flags.allowRemote && flags.passthrough {
+		fmt.Fprintln(c.env.Stderr, "aksess: warning: with --allow-remote and --passthrough, whoever reaches the port can use this machine as a proxy")
+	}
 	if !flags.ephemeral {
 		if config.Dir, err = c.state(); err != nil {
 			return err
