@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -166,45 +165,6 @@ func audienceAccepted(accepted []string, host, audience string) bool {
 	return false
 }
 
-// wellFormed reports whether a text can be an api-version: a date as
-// 2023-07-01 or a number as 7.4, and perhaps a suffix such as -preview.
-func wellFormed(version string) bool {
-	if len(version) < 3 || len(version) > 48 {
-		return false
-	}
-	rest := version
-	for _, pattern := range []string{"0000-00-00", "0.0", "00.0"} {
-		if after, ok := cutPattern(version, pattern); ok {
-			rest = after
-			break
-		}
-	}
-	if len(rest) == len(version) {
-		return false
-	}
-	for i := range len(rest) {
-		c := rest[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return true
-}
-
-// cutPattern cuts off a beginning that has a digit for each 0 of the pattern.
-func cutPattern(s, pattern string) (rest string, ok bool) {
-	if len(s) < len(pattern) {
-		return s, false
-	}
-	for i := range len(pattern) {
-		digit := s[i] >= '0' && s[i] <= '9'
-		if (pattern[i] == '0') != digit || (pattern[i] != '0' && s[i] != pattern[i]) {
-			return s, false
-		}
-	}
-	return s[len(pattern):], true
-}
-
 // version accepts any well-formed api-version: a newer SDK must not be refused.
 func (s *Server) version(r *Request) error {
 	var required bool
@@ -296,72 +256,3 @@ func (s *Server) refuse(r *Request, refusal Refusal) error {
 	}
 	return err
 }
-
-func (s *Server) event(r *Request, status int, err error) Event {
-	event := Event{
-		Time: r.Now, RequestID: r.ID, Method: r.Method, Host: r.Host, Path: r.URL.Path,
-		Caller: r.Caller, Origin: r.Origin, Verdict: r.Verdict, Status: status, Err: err,
-	}
-	if r.Service != nil {
-		event.Service = r.Service.Name
-	}
-	if r.Operation != nil {
-		event.Operation, event.Action = r.Operation.Name, r.Operation.Action.name
-		event.Scope = r.Scope()
-	}
-	return event
-}
-
-func (s *Server) log(e Event) {
-	level := slog.LevelInfo
-	switch {
-	case e.Err != nil && e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
-		level = slog.LevelError
-	case e.Err != nil:
-		level = slog.LevelWarn
-	}
-	if !s.config.Log.Enabled(context.Background(), level) {
-		return
-	}
-	attributes := []slog.Attr{
-		slog.String("request", e.RequestID), slog.String("service", e.Service), slog.String("operation", e.Operation),
-		slog.String("method", e.Method), slog.String("host", e.Host), slog.String("path", e.Path), slog.Int("status", e.Status),
-		slog.Duration("took", e.Duration),
-	}
-	if e.Caller.ObjectID != "" {
-		attributes = append(attributes, slog.String("oid", e.Caller.ObjectID), slog.String("appid", e.Caller.AppID))
-	}
-	if e.Err != nil {
-		attributes = append(attributes, slog.String("error", e.Err.Error()))
-		if e.Verdict.Nearest != "" {
-			attributes = append(attributes, slog.String("nearest", e.Verdict.Nearest))
-		}
-	}
-	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)
-}
-
-// recorder remembers the status for the log and whether an answer has begun,
-// and broken off.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	wrote  bool
-	broken bool
-}
-
-func (w *recorder) WriteHeader(status int) {
-	if !w.wrote {
-		w.status, w.wrote = status, true
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(b []byte) (int, error) {
-	if !w.wrote {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection's writer.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
