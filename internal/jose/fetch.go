@@ -110,7 +110,9 @@ func (r *Remote) get(ctx context.Context, issuer, address string) (document, htt
 	if err != nil {
 		return fail(ErrUnreachable, 0, err)
 	}
-	request.Header.Set("Accept", "application/json")
+	// A key set has a media type of its own (RFC 7517, section 8.5), and
+	// kube-apiserver answers 406 to a client that does not take it.
+	request.Header.Set("Accept", "application/json, application/jwk-set+json")
 	response, err := r.client.Do(request)
 	if err != nil {
 		var wrapped *url.Error // it repeats the URL

@@ -306,6 +306,29 @@ func TestRemoteFollowsRedirectOnTheHost(t *testing.T) {
 	}
 }
 
+// strictWeb answers 406 unless the client takes the document's media type, as
+// kube-apiserver does.
+type strictWeb struct{ *fakeWeb }
+
+func (w strictWeb) RoundTrip(request *http.Request) (*http.Response, error) {
+	mediaType := "application/json"
+	if request.URL.String() == testKeys {
+		mediaType = "application/jwk-set+json"
+	}
+	if !strings.Contains(request.Header.Get("Accept"), mediaType) {
+		return &http.Response{StatusCode: http.StatusNotAcceptable, Body: http.NoBody, Request: request}, nil
+	}
+	return w.fakeWeb.RoundTrip(request)
+}
+
+func TestRemoteTakesKeySetType(t *testing.T) {
+	r := NewRemote(RemoteConfig{Transport: strictWeb{goodWeb(t, "a")}})
+	t.Cleanup(r.Close)
+	if got, err := ask(t, r, "a"); got != "a" || err != nil {
+		t.Errorf("got keys %q, error %v, want a", got, err)
+	}
+}
+
 func TestRemoteSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		web := goodWeb(t, "a")
