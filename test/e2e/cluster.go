@@ -52,9 +52,9 @@ func StartCluster(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatalf("preparing the control plane: %v", err)
 	}
-	etcd := "http://" + freeAddress(t)
+	etcd := "http://" + FreeAddress(t)
 	for _, command := range []Command{
-		c.etcd(bin, etcd, "http://"+freeAddress(t)),
+		c.etcd(bin, etcd, "http://"+FreeAddress(t)),
 		c.apiServer(bin, etcd),
 		c.controllerManager(bin),
 	} {
@@ -213,8 +213,8 @@ func binDir(t testing.TB) string {
 	return dir
 }
 
-// freeAddress returns a loopback address with a port that is free now.
-func freeAddress(t testing.TB) string {
+// FreeAddress returns a loopback address with a port that is free now.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	address, err := loopbackAddress()
 	if err != nil {

@@ -35,14 +35,16 @@ type Command struct {
 type Process struct {
 	name    string
 	logPath string
+	outPath string
 	cmd     *exec.Cmd
 	done    chan struct{} // closed once the program has ended
 	err     error         // why it ended; read after done
 }
 
-// StartProcess starts the program and ends it with the test. What it prints
-// goes to a file NAME.log in the test's artifact folder, whose end is shown if
-// the test fails.
+// StartProcess starts the program and ends it with the test. What it prints on
+// standard error goes to a file NAME.log in the test's artifact folder, whose
+// end is shown if the test fails; what it prints on standard output, which may
+// hold secrets, to a file NAME.out in a folder that goes with the test.
 func StartProcess(t testing.TB, c Command) *Process {
 	t.Helper()
 	logPath := filepath.Join(t.ArtifactDir(), c.Name+".log")
@@ -51,10 +53,16 @@ func StartProcess(t testing.TB, c Command) *Process {
 		t.Fatalf("creating the log of %s: %v", c.Name, err)
 	}
 	defer log.Close()
+	outPath := filepath.Join(t.TempDir(), c.Name+".out")
+	out, err := os.Create(outPath)
+	if err != nil {
+		t.Fatalf("creating the output of %s: %v", c.Name, err)
+	}
+	defer out.Close()
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = c.Env, log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = c.Env, out, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p := &Process{name: c.Name, logPath: logPath, cmd: cmd, done: make(chan struct{})}
+	p := &Process{name: c.Name, logPath: logPath, outPath: outPath, cmd: cmd, done: make(chan struct{})}
 	if err := p.start(); err != nil {
 		t.Fatalf("starting %s: %v", c.Name, err)
 	}
@@ -119,9 +127,26 @@ func (p *Process) Exited() error {
 	return fmt.Errorf("%s ended: %w", p.name, p.err)
 }
 
-// Log returns everything that the program has printed.
-func (p *Process) Log() string {
-	text, err := os.ReadFile(p.logPath)
+// ExitCode waits until the program has ended and returns its exit code, or -1
+// when a signal ended it. The test fails when it takes longer than limit.
+func (p *Process) ExitCode(t testing.TB, limit time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		t.Fatalf("%s has not ended within %v\n%s", p.name, limit, p.Tail())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Log returns everything that the program has printed on standard error.
+func (p *Process) Log() string { return read(p.logPath) }
+
+// Output returns everything that the program has printed on standard output.
+func (p *Process) Output() string { return read(p.outPath) }
+
+func read(path string) string {
+	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err.Error()
 	}

@@ -1,0 +1,146 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/aksess/aksess/test/e2e"
+)
+
+const (
+	// manifestDir holds the scenario's manifests.
+	manifestDir = "../../examples/widemo/k8s"
+	// sourceDir is where they came from. It is not part of a clone.
+	sourceDir = "../../../shared/seed-scenario/k8s"
+
+	scenarioNamespace = "widemo"
+	scenarioAccount   = "wi-demo-sa"
+)
+
+var (
+	podResource        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	deploymentResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+)
+
+// TestManifestsAreTheScenario keeps the example's manifests byte for byte what
+// the reference scenario has, where the reference is at hand.
+func TestManifestsAreTheScenario(t *testing.T) {
+	entries, err := os.ReadDir(sourceDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the reference scenario is not beside this clone")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		got, err := os.ReadFile(filepath.Join(manifestDir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(filepath.Join(sourceDir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from the reference scenario's", entry.Name())
+		}
+	}
+}
+
+// applyScenario applies the manifests as they stand, in the order of their
+// names, with the ${NAME} values that Terraform's outputs give.
+func applyScenario(t *testing.T, cluster *e2e.Cluster, values map[string]string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(manifestDir, "*.yaml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("manifests in %s: got %d (%v), want some", manifestDir, len(paths), err)
+	}
+	for _, path := range paths {
+		manifest, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cluster.Apply(t, substitute(t, manifest, values))
+	}
+}
+
+// substitute puts the values in place of their ${NAME}, as envsubst does.
+func substitute(t *testing.T, manifest []byte, values map[string]string) []byte {
+	t.Helper()
+	return regexp.MustCompile(`\$\{[A-Z_]+\}`).ReplaceAllFunc(manifest, func(reference []byte) []byte {
+		value, known := values[string(reference[2:len(reference)-1])]
+		if !known {
+			t.Fatalf("no value for %s", reference)
+		}
+		return []byte(value)
+	})
+}
+
+// scenarioPods waits until the Deployment's pods are stored and returns them.
+func scenarioPods(t *testing.T, cluster *e2e.Cluster, count int) []unstructured.Unstructured {
+	t.Helper()
+	var pods []unstructured.Unstructured
+	e2e.Eventually(t, 30*time.Second, "pods of the Deployment stored", func() error {
+		list, err := cluster.Dynamic.Resource(podResource).Namespace(scenarioNamespace).
+			List(t.Context(), metav1.ListOptions{LabelSelector: "service=wi-api"})
+		if err != nil {
+			return err
+		}
+		if pods = list.Items; len(pods) != count {
+			return fmt.Errorf("got %d pods, want %d; %s", len(pods), count, deploymentConditions(t, cluster))
+		}
+		return nil
+	})
+	return pods
+}
+
+// deploymentConditions says why a Deployment has no pods, for instance a denied admission.
+func deploymentConditions(t *testing.T, cluster *e2e.Cluster) string {
+	deployment, err := cluster.Dynamic.Resource(deploymentResource).Namespace(scenarioNamespace).
+		Get(t.Context(), "wi-api", metav1.GetOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	conditions, _, _ := unstructured.NestedSlice(deployment.Object, "status", "conditions")
+	text, err := json.Marshal(conditions)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// podSpec is what a pod asks for, as generic JSON. The random part of the name
+// of the volume that Kubernetes itself adds for its own token is taken out.
+func podSpec(t *testing.T, pod map[string]any) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(pod["spec"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`"kube-api-access-[a-z0-9]{5}"`).ReplaceAll(text, []byte(`"kube-api-access"`))
+	var spec map[string]any
+	if err := json.Unmarshal(text, &spec); err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+// admit sends a pod through admission without storing it and returns what would
+// have been stored.
+func admit(t *testing.T, cluster *e2e.Cluster, pod *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	t.Helper()
+	return cluster.Dynamic.Resource(podResource).Namespace(pod.GetNamespace()).
+		Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+}

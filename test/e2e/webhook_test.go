@@ -1,0 +1,162 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/aksess/aksess/test/e2e"
+)
+
+const (
+	webhookUser          = "aksess-webhook"
+	webhookConfiguration = "aksess-webhook"
+
+	// startLimit is how long a program of this repository may take to serve.
+	startLimit = time.Minute
+)
+
+// webhookManifest is what the webhook needs of the cluster: its rights, for a
+// user instead of a service account, and its registration by address instead
+// of by Service.
+const webhookManifest = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: aksess-webhook
+rules:
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [aksess-webhook]
+  verbs: [get, list, watch, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: aksess-webhook
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: aksess-webhook}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: aksess-webhook}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata:
+  name: aksess-webhook
+webhooks:
+- name: mutation.azure-workload-identity.io
+  admissionReviewVersions: [v1]
+  clientConfig:
+    url: https://%s/mutate-v1-pod
+  objectSelector:
+    matchLabels: {azure.workload.identity/use: "true"}
+  rules:
+  - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  failurePolicy: Fail
+  matchPolicy: Equivalent
+  reinvocationPolicy: IfNeeded
+  sideEffects: None
+  timeoutSeconds: 5
+`
+
+// startWebhook runs the webhook with the rights that it needs and no more, and
+// waits until the API server sends it new pods.
+func startWebhook(t *testing.T, bin string, cluster *e2e.Cluster, tenant string) *e2e.Process {
+	t.Helper()
+	listen, health := e2e.FreeAddress(t), e2e.FreeAddress(t)
+	cluster.Apply(t, fmt.Appendf(nil, webhookManifest, listen))
+	webhook := e2e.StartProcess(t, e2e.Command{
+		Name: "aksess-webhook", Path: filepath.Join(bin, "aksess-webhook"),
+		Args: []string{
+			"--kubeconfig", cluster.User(t, webhookUser), "--webhook-configuration", webhookConfiguration,
+			"--listen", listen, "--health-addr", health, "--drain-delay", "0s",
+		},
+		Env: clean(t, "AZURE_TENANT_ID="+tenant),
+	})
+	e2e.EventuallyRunning(t, startLimit, "webhook ready", func() error { return ready(t.Context(), health) }, webhook)
+	e2e.EventuallyRunning(t, startLimit, "CA bundle published", func() error { return bundlePublished(t.Context(), cluster) }, webhook)
+	// The API server learns of its own objects by a watch.
+	e2e.EventuallyRunning(t, startLimit, "pods sent to the webhook", func() error { return reachesWebhook(t, cluster) }, webhook)
+	return webhook
+}
+
+func ready(ctx context.Context, address string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+func bundlePublished(ctx context.Context, cluster *e2e.Cluster) error {
+	configuration, err := cluster.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
+		Get(ctx, webhookConfiguration, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if len(configuration.Webhooks[0].ClientConfig.CABundle) == 0 {
+		return errors.New("no CA bundle in the configuration")
+	}
+	return nil
+}
+
+// reachesWebhook tries a pod of a service account that every cluster has.
+func reachesWebhook(t *testing.T, cluster *e2e.Cluster) error {
+	pod := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Pod",
+		"spec": map[string]any{"containers": []any{map[string]any{"name": "main", "image": "probe"}}},
+	}}
+	pod.SetGenerateName("probe-")
+	pod.SetNamespace(metav1.NamespaceDefault)
+	pod.SetLabels(map[string]string{useLabel: "true"})
+	stored, err := admit(t, cluster, pod)
+	if err != nil {
+		return err
+	}
+	if !injected(t, stored) {
+		return errors.New("a pod with the label was admitted as it was")
+	}
+	return nil
+}
+
+// testWebhookLog shows that the webhook had all the rights it needs and that
+// nobody's token went into its log.
+func testWebhookLog(t *testing.T, webhook *e2e.Process) {
+	log := webhook.Log()
+	for _, unwanted := range []string{"forbidden", `"level":"ERROR"`, "panic", "eyJ"} {
+		if strings.Contains(log, unwanted) {
+			t.Errorf("log of the webhook: got %q in it, want none\n%s", unwanted, webhook.Tail())
+		}
+	}
+	// The second admission asked the webhook; it did not pass it by.
+	for _, want := range []string{`"decision":"mutated"`, `"decision":"unchanged"`, `"decision":"denied"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("log of the webhook: got no %s in it\n%s", want, webhook.Tail())
+		}
+	}
+}
+
+// clean is an environment without what this machine has in its own.
+func clean(t *testing.T, more ...string) []string {
+	t.Helper()
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, more...)
+}
