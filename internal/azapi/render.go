@@ -110,12 +110,12 @@ func renderStorage(w http.ResponseWriter, r *Request, coded *fault.Error) {
 			body.Extra = append(body.Extra, storageExtra{XMLName: xml.Name{Local: element.Name}, Value: element.Value})
 		}
 	}
-	encoded, err := xml.Marshal(body)
+	encoded, err := encodeXML(body)
 	if err != nil {
 		encoded = nil
 	}
 	w.Header().Set("x-ms-error-code", coded.Kind.Code)
-	writeBody(w, r, coded.Kind.Status, "application/xml", append([]byte(xml.Header[:len(xml.Header)-1]), encoded...))
+	writeBody(w, r, coded.Kind.Status, "application/xml", encoded)
 }
 
 func renderProblem(w http.ResponseWriter, r *Request, coded *fault.Error) {
@@ -172,11 +172,10 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 
 // WriteXML answers with v as XML, with the declaration that Storage clients expect.
 func WriteXML(w http.ResponseWriter, status int, v any) error {
-	encoded, err := xml.Marshal(v)
+	body, err := encodeXML(v)
 	if err != nil {
 		return err
 	}
-	body := append([]byte(`<?xml version="1.0" encoding="utf-8"?>`), encoded...)
 	h := w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

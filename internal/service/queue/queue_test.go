@@ -87,6 +87,23 @@ func TestMessageLife(t *testing.T) {
 	s.want(request{method: http.MethodDelete, path: one + updated.header.Get("x-ms-popreceipt")}, 404, "MessageNotFound")
 }
 
+// TestTextOnTheWire: the parser of the Azure SDK for JavaScript reads named
+// entities and no numeric ones; a carriage return has no other form.
+func TestTextOnTheWire(t *testing.T) {
+	s := start(t, `{}`)
+	s.queue("jobs")
+	const text = "{\"a\": 'b'}\n\t<&#34;>\r"
+	s.send("jobs", text, "")
+	got := s.want(request{method: http.MethodGet, path: "/jobs/messages?peekonly=true"}, 200, "")
+	const want = "<MessageText>{&quot;a&quot;: &apos;b&apos;}\n\t&lt;&amp;#34;&gt;&#xD;</MessageText>"
+	if !strings.Contains(got.body, want) {
+		t.Errorf("got %s, want %s in it", got.body, want)
+	}
+	if m := got.messages(t); m[0].MessageText != text {
+		t.Errorf("got %q, want %q", m[0].MessageText, text)
+	}
+}
+
 func TestOrder(t *testing.T) {
 	s := start(t, `{}`)
 	s.queue("jobs")

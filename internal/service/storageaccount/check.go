@@ -111,9 +111,8 @@ func (p understood) checkRules() error {
 		}
 	}
 	for _, rule := range rules.IPRules {
-		// Azure refuses loopback addresses too. Here callers come from them.
 		prefix, err := access.ParseIPRule(rule.Value)
-		if err != nil || !prefix.Addr().Is4() || prefix.Addr().IsPrivate() {
+		if err != nil || !prefix.Addr().Is4() || prefix.Addr().IsPrivate() || prefix.Addr().IsLoopback() {
 			return badRule.New(rule.Value)
 		}
 	}

@@ -114,6 +114,7 @@ func TestAccountRefused(t *testing.T) {
 		{"wrong-json-type", account, property("allowSharedKeyAccess", "no"), 400, "InvalidRequestPropertyValue"},
 		{"default-action", account, property("networkAcls", map[string]any{"defaultAction": "Maybe"}), 400, "InvalidRequestPropertyValue"},
 		{"private-address", account, property("networkAcls", map[string]any{"ipRules": []any{map[string]any{"value": "10.0.0.1"}}}), 400, "InvalidValuesForRequestParameters"},
+		{"loopback-address", account, property("networkAcls", map[string]any{"ipRules": []any{map[string]any{"value": "127.0.0.1"}}}), 400, "InvalidValuesForRequestParameters"},
 		{"no-address", account, property("networkAcls", map[string]any{"ipRules": []any{map[string]any{"value": "everyone"}}}), 400, "InvalidValuesForRequestParameters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
