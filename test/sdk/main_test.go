@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/aksess/aksess/test/sdk/dataplane"
 	"github.com/aksess/aksess/test/sdk/deploy"
@@ -30,6 +33,7 @@ func programs() map[string]func(context.Context) error {
 			return json.NewEncoder(os.Stdout).Encode(made)
 		},
 		"dataplane": func(ctx context.Context) error { return dataplane.Run(ctx, os.Stdout) },
+		"get":       func(ctx context.Context) error { return get(ctx, os.Args[1]) },
 		"writer":    runWriter,
 	}
 }
@@ -48,4 +52,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// get prints the status and the body of an answer.
+func get(ctx context.Context, from string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return err
+	}
+	response, err := (&http.Client{Timeout: 20 * time.Second}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Printf("%d %s\n", response.StatusCode, text)
+	return err
 }

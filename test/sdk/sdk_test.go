@@ -47,4 +47,6 @@ func TestLocalAzure(t *testing.T) {
 			}
 		})
 	})
+	t.Run("exec", func(t *testing.T) { testExec(t, a, scenario) })
+	t.Run("run", func(t *testing.T) { testRun(t, a) })
 }
