@@ -15,6 +15,9 @@ import (
 // assertionType is the client_assertion_type of a JWT (RFC 7523, section 2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
+// maxSecret bounds a client secret, in bytes; Entra's have 40.
+const maxSecret = 1024
+
 // method is the appidacr of a token: how its client proved who it is.
 type method string
 
@@ -61,6 +64,9 @@ func (s *TokenService) authenticate(x *exchange) (proof, error) {
 
 // bySecret accepts a client secret of the client.
 func (s *TokenService) bySecret(x *exchange, secret string) (proof, error) {
+	if len(secret) > maxSecret {
+		return proof{}, badSecret.New(x.clientID) // not hashed once for each secret of the client
+	}
 	err := directory.CheckSecret(x.client, secret, x.Now)
 	switch {
 	case errors.Is(err, directory.ErrSecretExpired):

@@ -167,3 +167,19 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkWorstStranger is the dearest refusal that a caller without any
+// credential can provoke: long claims against twenty long credentials (goal
+// S6: at most 2 ms).
+func BenchmarkWorstStranger(b *testing.B) {
+	bench := quiet(b, false)
+	filler := strings.Repeat("aB ", 190)
+	for i := range 19 {
+		bench.trust("long-"+strconv.Itoa(i), bench.cluster.URL, filler+strconv.Itoa(i), "api://AzureADTokenExchange")
+	}
+	form := bench.federated(bench.sign(map[string]any{
+		"iss": bench.cluster.URL, "sub": strings.Repeat("Ab ", 3600), "aud": "a", "exp": bench.clock.Now().Unix(),
+	}))
+	body := form.Encode()
+	benchmark(b, bench.server, func(int) string { return body }, http.StatusUnauthorized)
+}

@@ -148,6 +148,7 @@ func refusals() []refusal {
 		}},
 		{"no_credential", "AADSTS7000216", invalidClient, 401, "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.", with("client_assertion", "")},
 		{"wrong_secret", "AADSTS7000215", invalidClient, 401, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{app}'.", func(b *workbench) reply { return b.exchange(b.secret("wrong")) }},
+		{"long_secret", "AADSTS7000215", invalidClient, 401, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{app}'.", func(b *workbench) reply { return b.exchange(b.secret(strings.Repeat("x", maxSecret+1))) }},
 		{"secret_id", "AADSTS7000215", invalidClient, 401, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{app}'.", func(b *workbench) reply { return b.exchange(b.secret(b.secretID)) }},
 		{"expired_secret", "AADSTS7000222", invalidClient, 401, "The provided client secret keys for app '{app}' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds.", func(b *workbench) reply {
 			b.clock.advance(25 * time.Hour)

@@ -15,6 +15,9 @@ import (
 // maxAssertionLifetime is the "1.01:00:00" of AADSTS70023.
 const maxAssertionLifetime = 25 * time.Hour
 
+// maxAudiences bounds the audiences of an assertion; one of them is compared.
+const maxAudiences = 8
+
 // federatedPolicy is what a federated assertion may be signed with
 // (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations#supported-signing-algorithms-and-issuers).
 var federatedPolicy = jose.Policy{Algorithms: []jose.Algorithm{jose.RS256}}
@@ -28,9 +31,10 @@ func (s *TokenService) checkFederated(x *exchange, assertion string, seen jose.U
 	if len(x.client.Federated) == 0 {
 		return noFederation.New(x.clientID, x.client.DisplayName)
 	}
-	verdict := federation.Match(federation.Assertion{
-		Issuer: seen.Claims.Issuer, Subject: seen.Claims.Subject, Audiences: seen.Claims.Audience,
-	}, x.client.Matchable())
+	if len(seen.Claims.Audience) > maxAudiences {
+		return malformedAssertion.New("The claim aud has too many values.")
+	}
+	verdict := federation.Match(presented(seen.Claims), x.client.Matchable())
 	if verdict.Matched == nil {
 		x.Verdict = access.Verdict{Link: chain.LinkFederatedCredential, Nearest: verdict.Explain()}
 		return mismatch(verdict)
@@ -49,6 +53,28 @@ func (s *TokenService) checkFederated(x *exchange, assertion string, seen jose.U
 		return err
 	}
 	return checkLifetime(claims, x.Now)
+}
+
+// presented bounds what is compared. A value longer than any credential's may
+// have been sent by anyone: cut to a length that still matches none, it costs
+// little to find the credential that is nearest.
+func presented(claims jose.Claims) federation.Assertion {
+	audiences := make([]string, len(claims.Audience))
+	for i, audience := range claims.Audience {
+		audiences[i] = cut(audience)
+	}
+	return federation.Assertion{Issuer: cut(claims.Issuer), Subject: cut(claims.Subject), Audiences: audiences}
+}
+
+// cut keeps one character more than a credential's value can have.
+func cut(value string) string {
+	characters := 0
+	for i := range value {
+		if characters++; characters > federation.MaxValueLength {
+			return value[:i] + "…"
+		}
+	}
+	return value
 }
 
 // isEntraIssuer reports whether a token is Entra's own, which never is an

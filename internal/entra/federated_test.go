@@ -82,6 +82,8 @@ func TestClaimMatrix(t *testing.T) {
 		{"aud", `"` + aud[:len(aud)-1] + `"`, "AADSTS700212"},
 		{"aud", `"` + tokenURL + `"`, "AADSTS700212"}, // RFC 7523's usual audience is no alias
 		{"aud", `" ` + aud + `"`, "AADSTS700212"},
+		{"aud", `["1","2","3","4","5","6","7","` + aud + `"]`, ""},
+		{"aud", `["1","2","3","4","5","6","7","8","` + aud + `"]`, "AADSTS50027"},
 		{"aud", `[]`, "AADSTS50027"},
 		{"aud", `null`, "AADSTS50027"},
 		{"aud", `7`, "AADSTS50027"},
@@ -90,6 +92,7 @@ func TestClaimMatrix(t *testing.T) {
 		{"sub", `"` + sub + `x"`, "AADSTS700213"},
 		{"sub", `"` + strings.ToUpper(sub) + `"`, "AADSTS7002138"},
 		{"sub", `"` + sub + `\u0000"`, "AADSTS700213"},
+		{"sub", `"` + sub + strings.Repeat("x", 8000) + `"`, "AADSTS700213"},
 		{"sub", `""`, "AADSTS50027"},
 		{"sub", `null`, "AADSTS50027"},
 		{"sub", `["` + sub + `"]`, "AADSTS50027"},
@@ -325,6 +328,25 @@ func TestRefusalsExplainAndNameTheirLink(t *testing.T) {
 	}
 	if strings.Contains(string(got.body), "trailing slash") {
 		t.Errorf("the explanation was sent: %s", got.body)
+	}
+}
+
+// TestLongestValues: a credential may have values of 600 characters, and what
+// is cut from a longer one never makes it match.
+func TestLongestValues(t *testing.T) {
+	for name, letter := range map[string]string{"ascii": "x", "four_bytes": "\U0001F511"} {
+		t.Run(name, func(t *testing.T) {
+			b := newWorkbench(t, nil)
+			longest := strings.Repeat(letter, 600)
+			b.trust("long", b.cluster.URL, longest, longest)
+			send := func(sub, aud string) reply {
+				return b.exchange(b.federated(b.sign(map[string]any{"iss": b.cluster.URL, "sub": sub, "aud": aud, "exp": b.clock.Now().Add(time.Hour).Unix()})))
+			}
+			b.token(send(longest, longest))
+			wantCode(t, send(longest+letter, longest), "AADSTS700213")
+			wantCode(t, send(longest, longest+letter), "AADSTS700212")
+			wantCode(t, send(longest, longest+"…"), "AADSTS700212")
+		})
 	}
 }
 

@@ -152,25 +152,36 @@ func changes() []change {
 // equal, nil when not even all of them do.
 func simple(presented, registered string) []Kind {
 	all := changes()
-	var fewest []Kind
-	for set := uint(1); set < 1<<len(all); set++ {
-		if fewest != nil && bits.OnesCount(set) >= len(fewest) {
+	everything := uint(1)<<len(all) - 1
+	fewest := undone(all, everything, presented, registered)
+	if fewest == nil {
+		return nil // what all of them cannot do, fewer cannot: strangers send long values
+	}
+	for set := uint(1); set < everything; set++ {
+		if bits.OnesCount(set) >= len(fewest) {
 			continue
 		}
-		x, y := presented, registered
-		var kinds []Kind
-		// White space goes first, so that a slash before it is still at the end.
-		for i := len(all) - 1; i >= 0; i-- {
-			if set&(1<<i) != 0 {
-				x, y = all[i].undo(x), all[i].undo(y)
-				kinds = append([]Kind{all[i].kind}, kinds...)
-			}
-		}
-		if x == y {
+		if kinds := undone(all, set, presented, registered); kinds != nil {
 			fewest = kinds
 		}
 	}
 	return fewest
+}
+
+// undone returns the kinds of a set of changes when undoing them makes the values equal, else nil.
+func undone(all []change, set uint, x, y string) []Kind {
+	var kinds []Kind
+	// White space goes first, so that a slash before it is still at the end.
+	for i := len(all) - 1; i >= 0; i-- {
+		if set&(1<<i) != 0 {
+			x, y = all[i].undo(x), all[i].undo(y)
+			kinds = append([]Kind{all[i].kind}, kinds...)
+		}
+	}
+	if x != y {
+		return nil
+	}
+	return kinds
 }
 
 // foldCase makes texts equal that strings.EqualFold calls equal, nearly: it is for explaining only.
