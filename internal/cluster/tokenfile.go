@@ -21,6 +21,9 @@ const (
 	refreshAt = 0.8
 	retryMin  = time.Second
 	retryMax  = time.Minute
+	// glance is the longest time between two looks at the clock: timers stand
+	// still while a machine sleeps, tokens do not.
+	glance = 30 * time.Second
 )
 
 // TokenFile keeps a file with a valid token, as a projected volume does.
@@ -51,25 +54,44 @@ func (f *TokenFile) Write(ctx context.Context) (Token, error) {
 // Keep replaces the token before it expires until ctx ends. A failed request is
 // tried again, sooner at first, while the old token stays where it is.
 func (f *TokenFile) Keep(ctx context.Context, token Token) {
-	wait, retry := f.pause(token), retryMin
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-f.After(wait):
-		}
+	due, retry := f.due(token), retryMin
+	for f.waitUntil(ctx, due) {
 		next, err := f.Write(ctx)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
 			f.Log.Warn("refreshing the service account's token", "error", err, "again_in", retry, "expires", token.Expires)
-			wait, retry = retry, min(2*retry, retryMax)
-			continue
+			due, retry = f.wall().Add(retry), min(2*retry, retryMax)
+		default:
+			token, due, retry = next, f.due(next), retryMin
+			f.Log.Info("refreshed the service account's token", "expires", token.Expires)
 		}
-		token, wait, retry = next, f.pause(next), retryMin
-		f.Log.Info("refreshed the service account's token", "expires", token.Expires)
 	}
 }
 
-func (f *TokenFile) pause(token Token) time.Duration {
-	left := token.Expires.Sub(f.Now())
-	return max(time.Duration(float64(left)*refreshAt), retryMin)
+// due is when the token is to be replaced.
+func (f *TokenFile) due(token Token) time.Time {
+	now := f.wall()
+	left := token.Expires.Sub(now)
+	return now.Add(max(time.Duration(float64(left)*refreshAt), retryMin))
 }
+
+// waitUntil waits for the moment; false means that ctx ended first.
+func (f *TokenFile) waitUntil(ctx context.Context, moment time.Time) bool {
+	for {
+		left := moment.Sub(f.wall())
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-f.After(min(left, glance)):
+		}
+	}
+}
+
+// wall is the time of the clock on the wall, which Now's own comparisons leave
+// aside while both times come from this process.
+func (f *TokenFile) wall() time.Time { return f.Now().Round(0) }
