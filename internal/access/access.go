@@ -28,7 +28,7 @@ type Verdict struct {
 	Link    chain.Link // the link that decided: access or firewall
 	Reason  Reason     // why it was refused, for programs; "" when allowed
 	By      string     // what allowed it: `role "Key Vault Secrets User" at /subscriptions/…`; "" when refused
-	Looked  string     // what was looked at: "3 role assignments of 44444444-…, 1 at or above the scope"
+	Looked  string     // when refused, what was looked at: "3 role assignments of 44444444-…, 1 at or above the scope"
 	Nearest string     // when refused, the nearest miss and what differs; "" when there is none
 	Fix     string     // when refused, the one thing to change
 }
@@ -104,6 +104,8 @@ func (a Assignment) ID() string {
 type Grant struct {
 	Assignment Assignment
 	Role       RoleDefinition
+
+	by string // the text of a verdict that it allowed, when the Book made it beforehand
 }
 
 // Policy is one access policy of a vault

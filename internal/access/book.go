@@ -136,6 +136,7 @@ func (b *Book) readGrants(ctx context.Context, id string) ([]Grant, error) {
 		} else if err != nil {
 			return nil, err
 		}
+		grants[i].by = grants[i].text()
 	}
 	return grants, nil
 }

@@ -9,13 +9,16 @@ import (
 )
 
 func (d *roleDecision) allow() Verdict {
-	a := &d.nearest.Assignment
-	return Verdict{
-		Allowed: true,
-		Link:    chain.LinkAccess,
-		By:      `role "` + d.nearest.Role.Name + `" at ` + a.Scope + " (assignment " + a.Name + ")",
-		Looked:  d.looked(),
+	by := d.nearest.by
+	if by == "" {
+		by = d.nearest.text()
 	}
+	return Verdict{Allowed: true, Link: chain.LinkAccess, By: by}
+}
+
+// text says what allowed a request.
+func (g *Grant) text() string {
+	return `role "` + g.Role.Name + `" at ` + g.Assignment.Scope + " (assignment " + g.Assignment.Name + ")"
 }
 
 func (d *roleDecision) looked() string {

@@ -55,6 +55,7 @@ func (s *Server) serve(w *recorder, r *Request) (err error) {
 		}
 		switch {
 		case err != nil && !w.wrote:
+			drain(r)
 			renderError(w, r, err)
 		case err != nil:
 			w.broken = true
@@ -79,14 +80,10 @@ func commonHeaders(h http.Header, r *Request) {
 
 // admit does everything between the host and the handler.
 func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
-	query, err := lowerQuery(r.URL.RawQuery)
-	if err != nil {
-		query = nil
-	}
-	r.query = query
-	operation, params, allow := entry.table.find(r.Request, query)
-	r.Operation, r.params = operation, params
-	err = s.target(r)
+	r.query = parseQuery(r.URL.RawQuery)
+	operation, found, allow := entry.table.find(r.Request, r.query)
+	r.Operation, r.params = operation, found
+	err := s.target(r)
 	if r.Service.Headers != nil {
 		r.Service.Headers(w.Header(), r) // some headers name the target
 	}
@@ -235,14 +232,18 @@ func (r *Request) Allowed(ctx context.Context, action Action, scope string) (acc
 
 // Scope is the ARM id that the operation is decided at.
 func (r *Request) Scope() string {
+	if r.scope != "" {
+		return r.scope
+	}
 	switch {
 	case r.Operation != nil && r.Operation.Scope != nil:
-		return r.Operation.Scope(r)
+		r.scope = r.Operation.Scope(r)
 	case r.Service.Target != nil:
-		return r.Target.ID
+		r.scope = r.Target.ID
 	default:
-		return strings.TrimSuffix(r.URL.Path, "/")
+		r.scope = strings.TrimSuffix(r.URL.Path, "/")
 	}
+	return r.scope
 }
 
 func (s *Server) refuse(r *Request, refusal Refusal) error {

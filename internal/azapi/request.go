@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,10 +29,19 @@ type Request struct {
 	Verdict   access.Verdict // why it was admitted
 	Now       time.Time
 
-	params map[string]string
-	query  url.Values
+	params params
+	query  query
+	scope  string // once it was asked for
 	deps   *Server
 }
+
+// pair is a parameter with its value. Requests have few of them, and a list of
+// few is quicker made and searched than a map.
+type pair struct{ name, value string }
+
+type params []pair
+
+type query []pair
 
 // Caller is who sent the request. The zero Caller is anonymous.
 type Caller struct {
@@ -43,25 +53,42 @@ type Caller struct {
 }
 
 // Param returns the decoded value of a {parameter} of the pattern, "" if it has none.
-func (r *Request) Param(name string) string { return r.params[name] }
+func (r *Request) Param(name string) string {
+	for i := range r.params {
+		if r.params[i].name == name {
+			return r.params[i].value
+		}
+	}
+	return ""
+}
 
 // Query returns the first value of a query parameter. Names compare without
 // case and after decoding: clients send $Select, api%2Dversion and After.
-func (r *Request) Query(name string) string {
-	values := r.query[strings.ToLower(name)]
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
-}
+func (r *Request) Query(name string) string { return r.query.get(name) }
 
 // QueryValues returns all values of a query parameter.
-func (r *Request) QueryValues(name string) []string { return r.query[strings.ToLower(name)] }
+func (r *Request) QueryValues(name string) []string {
+	var values []string
+	for i := range r.query {
+		if strings.EqualFold(r.query[i].name, name) {
+			values = append(values, r.query[i].value)
+		}
+	}
+	return values
+}
 
 // HasQuery reports whether the query parameter is there, with or without a value.
 func (r *Request) HasQuery(name string) bool {
-	_, ok := r.query[strings.ToLower(name)]
-	return ok
+	return slices.ContainsFunc(r.query, func(p pair) bool { return strings.EqualFold(p.name, name) })
+}
+
+func (q query) get(name string) string {
+	for i := range q {
+		if strings.EqualFold(q[i].name, name) {
+			return q[i].value
+		}
+	}
+	return ""
 }
 
 // ResourceName is the first label of the host: the vault, store or account.
@@ -130,28 +157,28 @@ func originOf(r *http.Request) access.Origin {
 	return access.Origin{Address: address.Addr().Unmap()}
 }
 
-// lowerQuery parses a query so that names compare without case.
-func lowerQuery(raw string) (url.Values, error) {
-	parsed, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, err
-	}
-	if !hasUpper(parsed) {
-		return parsed, nil
-	}
-	values := make(url.Values, len(parsed))
-	for name, v := range parsed {
-		lower := strings.ToLower(name)
-		values[lower] = append(values[lower], v...)
-	}
-	return values, nil
-}
+// maxQuery bounds the parameters of a query; no operation takes a tenth of it.
+const maxQuery = 256
 
-func hasUpper(values url.Values) bool {
-	for name := range values {
-		if strings.ToLower(name) != name {
-			return true
+// parseQuery reads a query, decoding names and values. It is nil when a part
+// cannot be decoded or there are more than maxQuery of them.
+func parseQuery(raw string) query {
+	q := make(query, 0, 4)
+	for raw != "" {
+		var part string
+		part, raw, _ = strings.Cut(raw, "&")
+		if part == "" {
+			continue
 		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil || len(q) == maxQuery || strings.Contains(part, ";") {
+			return nil
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return nil
+		}
+		q = append(q, pair{name, value})
 	}
-	return false
+	return q
 }

@@ -14,6 +14,7 @@ type route struct {
 	prefix    string   // name of a leading {name...}
 	segments  []string // literals in lower case; parameters as "{name}"
 	rest      string   // name of a trailing {name...}
+	names     int      // how many parameters there are
 }
 
 func compile(operation *Operation) (route, error) {
@@ -36,12 +37,15 @@ func compile(operation *Operation) (route, error) {
 		switch {
 		case variable && many && i == len(segments)-1:
 			compiled.rest = wild
+			compiled.names++
 		case variable && many && i == 0:
 			compiled.prefix = wild
+			compiled.names++
 		case variable && many:
 			return compiled, fmt.Errorf("pattern %q: %q must be first or last", operation.Pattern, segment)
 		case variable:
 			compiled.segments = append(compiled.segments, segment)
+			compiled.names++
 		default:
 			compiled.segments = append(compiled.segments, strings.ToLower(segment))
 		}
@@ -68,7 +72,7 @@ func (c route) shape() string {
 }
 
 // match returns the parameters when the escaped path segments fit, else nil.
-func (c route) match(raw string, path []string) map[string]string {
+func (c route) match(raw string, path []string) params {
 	fixed := len(c.segments)
 	if len(path) < fixed || (len(path) > fixed && c.prefix == "" && c.rest == "") {
 		return nil
@@ -87,32 +91,33 @@ func (c route) match(raw string, path []string) map[string]string {
 	return nil
 }
 
-func (c route) matchAt(raw string, path []string, start int) map[string]string {
+func (c route) matchAt(raw string, path []string, start int) params {
 	for i, segment := range c.segments {
 		if segment[:min(1, len(segment))] != "{" && !strings.EqualFold(segment, path[start+i]) {
 			return nil
 		}
 	}
-	params := make(map[string]string, 4)
+	found := make(params, 0, c.names)
 	for i, segment := range c.segments {
 		if strings.HasPrefix(segment, "{") {
 			value, err := url.PathUnescape(path[start+i])
 			if err != nil || value == "" {
 				return nil
 			}
-			params[segment[1:len(segment)-1]] = value
+			found = append(found, pair{segment[1 : len(segment)-1], value})
 		}
 	}
 	if c.prefix != "" {
-		params[c.prefix] = unescape(strings.Join(path[:start], "/"))
+		found = append(found, pair{c.prefix, unescape(strings.Join(path[:start], "/"))})
 	}
 	if c.rest != "" {
-		params[c.rest] = unescape(restAfter(raw, start+len(c.segments)))
-		if params[c.rest] == "" {
+		rest := unescape(restAfter(raw, start+len(c.segments)))
+		if rest == "" {
 			return nil
 		}
+		found = append(found, pair{c.rest, rest})
 	}
-	return params
+	return found
 }
 
 func unescape(escaped string) string {
@@ -190,21 +195,22 @@ func selectorKey(selectors []string, query map[string]string) string {
 }
 
 // find returns the operation and its parameters; else the methods that the path has.
-func (t *table) find(r *http.Request, query url.Values) (*Operation, map[string]string, []string) {
+func (t *table) find(r *http.Request, q query) (*Operation, params, []string) {
 	raw := r.URL.EscapedPath()
-	path := splitPath(raw)
+	var room [16]string // on the stack: few paths are longer
+	path := splitPath(room[:0], raw)
 	var allow []string
 	for i := range t.routes {
 		c := &t.routes[i]
-		if !t.selected(c.operation, query) {
+		if !t.selected(c.operation, q) {
 			continue
 		}
-		params := c.match(raw, path)
-		if params == nil {
+		found := c.match(raw, path)
+		if found == nil {
 			continue
 		}
 		if c.operation.Method == r.Method {
-			return c.operation, params, nil
+			return c.operation, found, nil
 		}
 		if !slices.Contains(allow, c.operation.Method) {
 			allow = append(allow, c.operation.Method)
@@ -213,13 +219,10 @@ func (t *table) find(r *http.Request, query url.Values) (*Operation, map[string]
 	return nil, nil, allow
 }
 
-func (t *table) selected(operation *Operation, query url.Values) bool {
+func (t *table) selected(operation *Operation, q query) bool {
 	for _, name := range t.selectors {
 		want := operation.Query[name]
-		got := ""
-		if values := query[name]; len(values) > 0 {
-			got = values[0]
-		}
+		got := q.get(name)
 		if want == "*" {
 			if got == "" {
 				return false
@@ -233,10 +236,9 @@ func (t *table) selected(operation *Operation, query url.Values) bool {
 	return true
 }
 
-// splitPath cuts an escaped path into segments, ignoring doubled and trailing slashes,
-// as Azure's front ends do.
-func splitPath(path string) []string {
-	segments := make([]string, 0, 12)
+// splitPath appends the segments of an escaped path, ignoring doubled and
+// trailing slashes, as Azure's front ends do.
+func splitPath(segments []string, path string) []string {
 	for len(path) > 0 {
 		var segment string
 		segment, path, _ = strings.Cut(path, "/")

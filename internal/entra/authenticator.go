@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aksess/aksess/internal/access"
@@ -31,6 +32,7 @@ type Authenticator struct {
 	now       func() time.Time
 	log       *slog.Logger
 	verified  *lru[[sha256.Size]byte, verifiedToken]
+	buffers   sync.Pool // of *[]byte: a token's bytes while they are digested
 }
 
 var _ azapi.Authenticator = (*Authenticator)(nil)
@@ -61,7 +63,7 @@ func invalidToken(format string, args ...any) error {
 
 // Authenticate implements azapi.Authenticator.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.Caller, error) {
-	id := sha256.Sum256([]byte(token))
+	id := a.digest(token)
 	known, cached := a.verified.get(id)
 	if cached {
 		if _, good, err := a.ring.Verifying(ctx, known.kid); err != nil || !good {
@@ -89,6 +91,19 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.C
 		return azapi.Caller{}, a.safe(err)
 	}
 	return caller, nil
+}
+
+// digest is what a token is remembered by, so that the cache holds no token.
+func (a *Authenticator) digest(token string) [sha256.Size]byte {
+	buffer, ok := a.buffers.Get().(*[]byte)
+	if !ok {
+		buffer = new([]byte)
+	}
+	*buffer = append((*buffer)[:0], token...)
+	id := sha256.Sum256(*buffer)
+	clear(*buffer)
+	a.buffers.Put(buffer)
+	return id
 }
 
 // safe replaces an error that says something of the inside, and logs it.
