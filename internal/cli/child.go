@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,8 +18,9 @@ const (
 )
 
 // child runs a program with this process's files, passes signals on and returns
-// its exit code as an *exitError, nil for 0.
-func (c *common) child(argv, environ []string) error {
+// its exit code as an *exitError, nil for 0. It runs nothing once ctx has ended,
+// and runs a program to its end whether ctx ends or not.
+func (c *common) child(ctx context.Context, argv, environ []string) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = environ
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.env.Stdin, c.env.Stdout, c.env.Stderr
@@ -27,6 +29,9 @@ func (c *common) child(argv, environ []string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
+	if ctx.Err() != nil {
+		return &exitError{code: codeFailed, err: context.Cause(ctx)}
+	}
 	if err := cmd.Start(); err != nil {
 		code := codeCannotRun
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {

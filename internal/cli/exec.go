@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,16 +73,19 @@ func (c *common) exec(ctx context.Context, f execFlags, account string, argv []s
 	if !ok || name == "" {
 		return usageError{fmt.Errorf("%q is not of the form sa/NAME\nSee 'aksess exec --help'", account)}
 	}
+	// A signal before the program runs must not leave the token behind.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	run, err := c.prepareExec(ctx, f, name)
 	if err != nil {
-		return &exitError{code: codeFailed, err: err}
+		return &exitError{code: codeFailed, err: cmp.Or(context.Cause(ctx), err)}
 	}
 	defer run.close()
 	for _, warning := range run.warnings {
 		fmt.Fprintln(c.env.Stderr, "aksess: warning:", warning)
 	}
 	fmt.Fprintln(c.env.Stderr, run.line)
-	return c.child(argv, run.environ)
+	return c.child(ctx, argv, run.environ)
 }
 
 // execution is a prepared exec.

@@ -41,7 +41,7 @@ func (c *common) run(ctx context.Context, argv []string) error {
 	for _, warning := range append(warnings, strayCredentials(c.env.Environ)...) {
 		fmt.Fprintln(c.env.Stderr, "aksess: warning:", warning)
 	}
-	return c.child(argv, environ)
+	return c.child(ctx, argv, environ)
 }
 
 // clientEnviron is this process's environment with the local Azure's variables set.
