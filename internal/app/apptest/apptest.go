@@ -38,7 +38,7 @@ const Owner = "owner"
 
 // World is a running local Azure.
 type World struct {
-	T         testing.TB
+	T         testing.TB // a fuzz target sets its own
 	Store     store.Store
 	Resources *arm.Resources
 	Directory *directory.Directory
@@ -64,7 +64,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 		w.Store = wrap(w.Store)
 	}
 	w.now.Store(time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC).UnixNano())
-	log := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	log := slog.New(slog.NewTextHandler(logWriter{w}, &slog.HandlerOptions{Level: slog.LevelError}))
 	pool := issuer.NewKeyPool(issuer.PoolOptions{Store: w.Store, NewID: w.NewID, Log: log, Generate: signingKey})
 	t.Cleanup(func() {
 		pool.Close()
@@ -143,9 +143,9 @@ func (w *World) Last() azapi.Event {
 }
 
 // logWriter shows the server's errors in the test's log.
-type logWriter struct{ t testing.TB }
+type logWriter struct{ w *World }
 
 func (l logWriter) Write(b []byte) (int, error) {
-	l.t.Log(strings.TrimSpace(string(b)))
+	l.w.T.Log(strings.TrimSpace(string(b)))
 	return len(b), nil
 }

@@ -72,6 +72,7 @@ func (tokens) Authenticate(_ context.Context, token string) (azapi.Caller, error
 
 // audienceOf is what clients of a host ask tokens for.
 func audienceOf(host string) string {
+	host, _, _ = strings.Cut(host, ":")
 	for suffix, audience := range map[string]string{
 		".vault.azure.net": "https://vault.azure.net", ".azconfig.io": "https://azconfig.io", ".core.windows.net": "https://storage.azure.com",
 	} {

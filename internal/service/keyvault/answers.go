@@ -31,7 +31,7 @@ func (a *answers) get(key string, version int64, vault *Vault) (kept, bool) {
 	return found, ok && found.version == version && found.vault == vault
 }
 
-func (a *answers) put(key string, answer kept) {
+func (a *answers) put(key string, answer kept) kept {
 	answer.length = []string{strconv.Itoa(len(answer.body))}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,6 +39,7 @@ func (a *answers) put(key string, answer kept) {
 		a.byKey = make(map[string]kept, 16) // starting over is simpler than choosing, and as good
 	}
 	a.byKey[key] = answer
+	return answer
 }
 
 // jsonType is shared: answers replace header values, they do not change them.

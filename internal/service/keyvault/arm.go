@@ -3,8 +3,10 @@ package keyvault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 const (
 	defaultRetention = 90 // days
 	maxPolicies      = 1024
+	maxRules         = 1000 // network rules of one kind
 	// From this api-version on a vault is created in role mode unless it says otherwise.
 	roleModeVersion = "2026-02-01"
 )
@@ -52,9 +55,12 @@ func (s *Secrets) Type() *arm.Type {
 func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
 	var p properties
 	if err := c.New.Decode(&p); err != nil {
-		return badVault.New("The vault's properties are not valid JSON for a vault: " + err.Error())
+		return badVault.New("The vault's properties are not valid: " + describe(err) + ".")
 	}
 	if err := p.validate(); err != nil {
+		return err
+	}
+	if err := p.keeps(c.Old); err != nil {
 		return err
 	}
 	merged := map[string]any{}
@@ -90,7 +96,7 @@ func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
 func (p properties) validate() error {
 	switch {
 	case !chain.IsGUID(p.TenantID):
-		return badVault.New(fmt.Sprintf("The parameter tenantId has an invalid value '%s'. It must be a GUID.", p.TenantID))
+		return badVault.New(fmt.Sprintf("The parameter tenantId has an invalid value '%.64s'. It must be a GUID.", p.TenantID))
 	case p.SKU == nil || !strings.EqualFold(p.SKU.Family, "A") || !(strings.EqualFold(p.SKU.Name, "standard") || strings.EqualFold(p.SKU.Name, "premium")):
 		return badVault.New("The parameter sku has an invalid value. It must have family A and name standard or premium.")
 	case len(p.AccessPolicies) > maxPolicies:
@@ -98,18 +104,78 @@ func (p properties) validate() error {
 	case p.SoftDeleteRetentionInDays != 0 && (p.SoftDeleteRetentionInDays < 7 || p.SoftDeleteRetentionInDays > 90):
 		return badVault.New(fmt.Sprintf("The parameter softDeleteRetentionInDays has an invalid value %d. It must be between 7 and 90.", p.SoftDeleteRetentionInDays))
 	}
-	for i, entry := range p.AccessPolicies {
-		if err := entry.validate(); err != nil {
-			return badVault.New(fmt.Sprintf("The parameter accessPolicies[%d] is not valid: %s.", i, err))
-		}
+	if err := validatePolicies(p.AccessPolicies); err != nil {
+		return err
 	}
-	if p.NetworkAcls == nil {
+	return p.validateNetwork()
+}
+
+// keeps refuses what cannot be taken back
+// (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview#purge-protection).
+func (p properties) keeps(old *arm.Resource) error {
+	if old == nil {
 		return nil
 	}
-	for _, rule := range p.NetworkAcls.IPRules {
+	var before properties
+	if err := old.Decode(&before); err != nil {
+		return err
+	}
+	if before.EnablePurgeProtection != nil && *before.EnablePurgeProtection && (p.EnablePurgeProtection == nil || !*p.EnablePurgeProtection) {
+		return badVault.New("The property \"enablePurgeProtection\" cannot be set to false. Enabling the purge protection for a vault is an irreversible action.")
+	}
+	return nil
+}
+
+// validateNetwork refuses words that are not understood: a firewall that is
+// read as open because of a typing error lets everyone in.
+func (p properties) validateNetwork() error {
+	if !oneOf(p.PublicNetworkAccess, "Enabled", "Disabled") {
+		return badVault.New(fmt.Sprintf("The parameter publicNetworkAccess has the invalid value '%.64s'. It must be Enabled or Disabled.", p.PublicNetworkAccess))
+	}
+	acls := p.NetworkAcls
+	switch {
+	case acls == nil:
+		return nil
+	case !oneOf(acls.DefaultAction, "Allow", "Deny"):
+		return badVault.New(fmt.Sprintf("The parameter networkAcls.defaultAction has the invalid value '%.64s'. It must be Allow or Deny.", acls.DefaultAction))
+	case !oneOf(acls.Bypass, "AzureServices", "None"):
+		return badVault.New(fmt.Sprintf("The parameter networkAcls.bypass has the invalid value '%.64s'. It must be AzureServices or None.", acls.Bypass))
+	case len(acls.IPRules) > maxRules || len(acls.VirtualNetworkRules) > maxRules:
+		return badVault.New(fmt.Sprintf("The parameter networkAcls has too many rules; a vault takes at most %d of a kind.", maxRules))
+	}
+	for _, rule := range acls.IPRules {
 		prefix, err := access.ParseIPRule(rule.Value)
-		if err != nil || prefix.Addr().IsPrivate() || prefix.Addr().IsLoopback() {
-			return badVault.New(fmt.Sprintf("The value '%s' of networkAcls.ipRules is not a public IPv4 address or range.", rule.Value))
+		if err != nil || !public(prefix.Addr()) {
+			return badVault.New(fmt.Sprintf("The value '%.64s' of networkAcls.ipRules is not a public IPv4 address or range.", rule.Value))
+		}
+	}
+	return nil
+}
+
+// public reports whether rules may name the address: Azure takes public IPv4 only
+// (https://learn.microsoft.com/azure/key-vault/general/network-security#key-vault-firewall-enabled-ipv4-addresses-and-ranges---static-ips).
+func public(a netip.Addr) bool {
+	return a.Is4() && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+}
+
+// oneOf reports whether a value is absent or one of the words, without case.
+func oneOf(value string, words ...string) bool {
+	return value == "" || slices.ContainsFunc(words, func(word string) bool { return strings.EqualFold(value, word) })
+}
+
+// describe words an error of decoding for a client.
+func describe(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return fmt.Sprintf("the value of '%s' is a %s, which is not expected there", kind.Field, kind.Value)
+	}
+	return "they are not an object of a vault's members"
+}
+
+func validatePolicies(entries []policyEntry) error {
+	for i, entry := range entries {
+		if err := entry.validate(); err != nil {
+			return badVault.New(fmt.Sprintf("The parameter accessPolicies[%d] is not valid: %s.", i, err))
 		}
 	}
 	return nil
@@ -117,14 +183,16 @@ func (p properties) validate() error {
 
 func (e policyEntry) validate() error {
 	if !chain.IsGUID(e.ObjectID) {
-		return fmt.Errorf("objectId '%s' is not a GUID", e.ObjectID)
+		return fmt.Errorf("objectId '%.64s' is not a GUID", e.ObjectID)
 	}
 	if !chain.IsGUID(e.TenantID) {
-		return fmt.Errorf("tenantId '%s' is not a GUID", e.TenantID)
+		return fmt.Errorf("tenantId '%.64s' is not a GUID", e.TenantID)
 	}
-	_, err := e.policy()
-	if err != nil {
-		return fmt.Errorf("permissions must be lists of names")
+	if e.ApplicationID != "" && !chain.IsGUID(e.ApplicationID) {
+		return fmt.Errorf("applicationId '%.64s' is not a GUID", e.ApplicationID)
+	}
+	if _, err := e.policy(); err != nil {
+		return errors.New("permissions must be lists of names")
 	}
 	return nil
 }
@@ -158,101 +226,4 @@ func (s *Secrets) deleteVault(ctx context.Context, r *arm.Resource) error {
 		}
 	}
 	return nil
-}
-
-// updatePolicies adds, replaces or removes access policies of one vault
-// (https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/update-access-policy).
-func (s *Secrets) updatePolicies(t *arm.Type, w http.ResponseWriter, r *azapi.Request) error {
-	var body struct {
-		Properties struct {
-			AccessPolicies []policyEntry `json:"accessPolicies"`
-		} `json:"properties"`
-	}
-	if err := r.DecodeJSON(&body); err != nil {
-		return badVault.New(err.Error())
-	}
-	for i, entry := range body.Properties.AccessPolicies {
-		if err := entry.validate(); err != nil {
-			return badVault.New(fmt.Sprintf("The parameter accessPolicies[%d] is not valid: %s.", i, err))
-		}
-	}
-	id, _, _ := strings.Cut(r.URL.Path, "/accessPolicies/")
-	resource, err := s.Resources.Get(r.Context(), id)
-	if err != nil {
-		return vaultNotFound.New(r.Param("name")).With(err)
-	}
-	members := map[string]json.RawMessage{}
-	var p properties
-	if err := resource.Decode(&members); err != nil {
-		return err
-	}
-	if err := resource.Decode(&p); err != nil {
-		return err
-	}
-	policies, err := changePolicies(p.AccessPolicies, body.Properties.AccessPolicies, strings.ToLower(r.Param("kind")))
-	if err != nil {
-		return err
-	}
-	if members["accessPolicies"], err = json.Marshal(policies); err != nil {
-		return err
-	}
-	if err := resource.SetProperties(members); err != nil {
-		return err
-	}
-	resource.Changed = r.Now
-	if err := s.Resources.Save(r.Context(), t, resource, store.At(resource.Version)); err != nil {
-		return err
-	}
-	return azapi.WriteJSON(w, http.StatusOK, map[string]any{
-		"id": id + "/accessPolicies/", "type": TypeVault + "/accessPolicies", "location": resource.Location,
-		"properties": map[string]any{"accessPolicies": policies},
-	})
-}
-
-func changePolicies(have, sent []policyEntry, kind string) ([]policyEntry, error) {
-	if kind == "replace" {
-		return sent, nil
-	}
-	if kind != "add" && kind != "remove" {
-		return nil, badVault.New(fmt.Sprintf("The operation kind '%s' is not one of add, replace, remove.", kind))
-	}
-	for _, entry := range sent {
-		at := slices.IndexFunc(have, func(e policyEntry) bool {
-			return strings.EqualFold(e.ObjectID, entry.ObjectID) && strings.EqualFold(e.TenantID, entry.TenantID) && strings.EqualFold(e.ApplicationID, entry.ApplicationID)
-		})
-		switch {
-		case kind == "remove" && at >= 0:
-			have = slices.Delete(have, at, at+1)
-		case kind == "add" && at >= 0:
-			have[at] = merge(have[at], entry)
-		case kind == "add":
-			have = append(have, entry)
-		}
-	}
-	return have, nil
-}
-
-// merge unites the permissions of two policies of one principal.
-func merge(a, b policyEntry) policyEntry {
-	merged := policyEntry{TenantID: a.TenantID, ObjectID: a.ObjectID, ApplicationID: a.ApplicationID, Permissions: map[string]json.RawMessage{}}
-	union := map[string][]string{}
-	for _, entry := range []policyEntry{a, b} {
-		for kind, raw := range entry.Permissions {
-			var verbs []string
-			if json.Unmarshal(raw, &verbs) != nil {
-				continue // validated before it came here
-			}
-			for _, verb := range verbs {
-				if !slices.ContainsFunc(union[kind], func(have string) bool { return strings.EqualFold(have, verb) }) {
-					union[kind] = append(union[kind], verb)
-				}
-			}
-		}
-	}
-	for kind, verbs := range union {
-		if raw, err := json.Marshal(verbs); err == nil {
-			merged.Permissions[kind] = raw
-		}
-	}
-	return merged
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aksess/aksess/internal/azapi"
@@ -83,55 +84,68 @@ func (s *Secrets) purge(w http.ResponseWriter, r *azapi.Request) error {
 	if !vault.Purgeable {
 		return purgeProtected.New()
 	}
-	if err := s.erase(r.Context(), item); err != nil {
+	err = s.erase(r.Context(), item)
+	if errors.Is(err, store.ErrConflict) {
+		return deletedNotFound.New(item.Value.Name) // recovered or purged by somebody else
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
+// erase removes a deleted secret with its versions, in one step up to 4095 of
+// them. With more the secret itself goes last, so that versions which an
+// interrupted purge leaves never turn up under a later secret of the name. It
+// fails with store.ErrConflict when the secret changed since it was read.
 func (s *Secrets) erase(ctx context.Context, item store.Item[secret]) error {
-	ops := []store.Op{s.deleted.DeleteOp(item.Key, store.At(item.Version))}
 	versions, err := s.versions.All(ctx, item.Key+"/")
 	if err != nil {
 		return err
 	}
+	var ops []store.Op
 	for _, v := range versions {
 		ops = append(ops, s.versions.DeleteOp(v.Key, store.Always()))
 	}
-	for len(ops) > 0 {
-		n := min(len(ops), store.MaxOps)
-		if _, err := s.Store.Apply(ctx, ops[:n]...); err != nil && !errors.Is(err, store.ErrConflict) {
+	ops = append(ops, s.deleted.DeleteOp(item.Key, store.At(item.Version)))
+	for part := range slices.Chunk(ops, store.MaxOps) {
+		if _, err := s.Store.Apply(ctx, part...); err != nil {
 			return err
 		}
-		ops = ops[n:]
 	}
 	return nil
 }
 
-// findDeleted reads the deleted secret of the path. One whose retention has
-// ended is purged now and not found.
+// findDeleted reads the deleted secret of the path.
 func (s *Secrets) findDeleted(r *azapi.Request) (store.Item[secret], *Vault, error) {
 	vault := vaultFrom(r)
 	name, err := nameOf(r)
 	if err != nil {
 		return store.Item[secret]{}, vault, err
 	}
-	item, err := s.deleted.Get(r.Context(), vault.key(name))
-	if errors.Is(err, store.ErrNotFound) {
-		return item, vault, deletedNotFound.New(name)
-	}
-	if err != nil {
-		return item, vault, err
-	}
-	if item.Value.Purge != nil && !r.Now.Before(*item.Value.Purge) {
-		if err := s.erase(r.Context(), item); err != nil {
-			return item, vault, err
-		}
-		return item, vault, deletedNotFound.New(name)
-	}
-	return item, vault, nil
+	item, err := s.liveDeleted(r.Context(), vault, name, r.Now)
+	return item, vault, err
 }
+
+// liveDeleted reads a deleted secret. One whose retention has ended is purged
+// now and not found.
+func (s *Secrets) liveDeleted(ctx context.Context, vault *Vault, name string, now time.Time) (store.Item[secret], error) {
+	item, err := s.deleted.Get(ctx, vault.key(name))
+	if errors.Is(err, store.ErrNotFound) {
+		return item, deletedNotFound.New(name)
+	}
+	if err != nil || !item.Value.lapsed(now) {
+		return item, err
+	}
+	if err := s.erase(ctx, item); err != nil && !errors.Is(err, store.ErrConflict) {
+		return item, err
+	}
+	return item, deletedNotFound.New(name)
+}
+
+// lapsed reports that the retention of a deleted secret has ended.
+func (s secret) lapsed(now time.Time) bool { return s.Purge != nil && !now.Before(*s.Purge) }
 
 func (v *Vault) deletedBundle(of secret) bundle {
 	b := v.item(of, of.Current, true)

@@ -58,13 +58,11 @@ var (
 		Why:    "purge protection is on", Fix: "recover the secret or wait for the retention to end"}
 	badParameter = &fault.Kind{Code: "BadParameter", Status: 400, Link: chain.LinkData,
 		Format: "%s", Why: "the request is not what the operation takes", Fix: "correct the parameter that the message names"}
-	noVersion = &fault.Kind{Code: "BadParameter", Inner: "ApiVersion", Status: 400, Link: chain.LinkData,
-		Format: "The request is missing a valid api-version: %q", Why: "every operation needs ?api-version=", Fix: "add an api-version such as 7.4"}
 	vaultNotFound = &fault.Kind{Code: "VaultNotFound", Status: 404, Link: chain.LinkData,
 		Format: "The vault '%s' does not exist here. Azure has no name for such a host; aksess answers in its place.",
 		Why:    "no vault of that name was created", Fix: "create the vault or correct the host name"}
 	notServed = &fault.Kind{Code: "OperationNotSupported", Status: 501, Link: chain.LinkData,
-		Format: "%s %s is not served by aksess: secrets are, keys and certificates are not.",
+		Format: "%s %s is not served by aksess: secrets are, their backups, keys and certificates are not.",
 		Why:    "this operation of Key Vault is not implemented", Fix: "see the service's README for what is"}
 	methodNotAllowed = &fault.Kind{Code: "MethodNotAllowed", Status: 405, Link: chain.LinkData,
 		Format: "The method %s is not allowed on %s.", Why: "the path has other methods", Fix: "use one that the Allow header names"}

@@ -16,15 +16,15 @@ const pageSize = 25 // the most that Azure puts on a page, and its default
 
 func (s *Secrets) list(w http.ResponseWriter, r *azapi.Request) error {
 	vault := vaultFrom(r)
-	return listPage(w, r, s.secrets, vault.UID+"/", func(of secret) bundle { return vault.item(of, of.Current, false) })
+	return listPage(w, r, s.secrets, vault.UID+"/", func(of secret) (bundle, bool) { return vault.item(of, of.Current, false), true })
 }
 
 func (s *Secrets) listDeleted(w http.ResponseWriter, r *azapi.Request) error {
 	vault := vaultFrom(r)
-	return listPage(w, r, s.deleted, vault.UID+"/", func(of secret) bundle {
+	return listPage(w, r, s.deleted, vault.UID+"/", func(of secret) (bundle, bool) {
 		b := vault.deletedBundle(of)
 		b.ID = vault.baseURL() + "/secrets/" + of.Name
-		return b
+		return b, !of.lapsed(r.Now)
 	})
 }
 
@@ -34,16 +34,17 @@ func (s *Secrets) listVersions(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	vault := vaultFrom(r)
-	head, _, err := s.find(r.Context(), vault, name, "")
+	head, err := s.head(r.Context(), vault, name, "")
 	if err != nil {
 		return err
 	}
-	return listPage(w, r, s.versions, vault.key(name)+"/", func(v version) bundle { return vault.item(head, v, true) })
+	return listPage(w, r, s.versions, vault.key(name)+"/", func(v version) (bundle, bool) { return vault.item(head.Value, v, true), true })
 }
 
 // listPage answers one page of documents below prefix. The continuation is the
 // last key of the page without the prefix, so that no caller can leave its vault.
-func listPage[T any](w http.ResponseWriter, r *azapi.Request, from store.Collection[T], prefix string, bundleOf func(T) bundle) error {
+// bundleOf says whether the document is shown; a page may be short or empty.
+func listPage[T any](w http.ResponseWriter, r *azapi.Request, from store.Collection[T], prefix string, bundleOf func(T) (bundle, bool)) error {
 	limit := pageSize
 	if text := r.Query("maxresults"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -66,7 +67,9 @@ func listPage[T any](w http.ResponseWriter, r *azapi.Request, from store.Collect
 	}
 	answer := page{Value: make([]bundle, 0, len(items))}
 	for _, item := range items {
-		answer.Value = append(answer.Value, bundleOf(item.Value))
+		if b, shown := bundleOf(item.Value); shown {
+			answer.Value = append(answer.Value, b)
+		}
 	}
 	if more {
 		last := strings.TrimPrefix(items[len(items)-1].Key, prefix)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/store"
@@ -61,7 +62,7 @@ func (s *Secrets) set(w http.ResponseWriter, r *azapi.Request) error {
 	vault := vaultFrom(r)
 	next := version{ID: strings.ReplaceAll(s.NewID(), "-", ""), Value: *body.Value, Enabled: true, Created: r.Now.Unix(), Updated: r.Now.Unix()}
 	body.apply(&next)
-	written, err := s.write(r.Context(), vault, name, next)
+	written, err := s.write(r.Context(), vault, name, next, r.Now)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (s *Secrets) set(w http.ResponseWriter, r *azapi.Request) error {
 }
 
 // write stores a new version and makes it the current one, in one step.
-func (s *Secrets) write(ctx context.Context, vault *Vault, name string, next version) (secret, error) {
+func (s *Secrets) write(ctx context.Context, vault *Vault, name string, next version, now time.Time) (secret, error) {
 	for {
 		item, err := s.secrets.Get(ctx, vault.key(name))
 		condition := store.Absent()
@@ -94,7 +95,14 @@ func (s *Secrets) write(ctx context.Context, vault *Vault, name string, next ver
 		_, err = s.Store.Apply(ctx, notDeleted, head, body)
 		var conflict *store.ConflictError
 		if errors.As(err, &conflict) && conflict.Index == 0 {
-			return secret{}, nameDeleted.New(name)
+			_, err := s.liveDeleted(ctx, vault, name, now)
+			if err == nil {
+				return secret{}, nameDeleted.New(name)
+			}
+			if !errors.Is(err, deletedNotFound) {
+				return secret{}, err
+			}
+			continue // its retention has ended: it is purged now
 		}
 		if errors.Is(err, store.ErrConflict) {
 			continue // another writer was first; the last one wins
@@ -109,18 +117,18 @@ func (s *Secrets) get(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	vault := vaultFrom(r)
-	if r.Param("version") == "" {
+	vault, id := vaultFrom(r), r.Param("version")
+	if id == "" {
 		return s.getNewest(w, r, vault, name)
 	}
-	found, chosen, err := s.find(r.Context(), vault, name, r.Param("version"))
+	head, chosen, err := s.find(r.Context(), vault, name, id)
 	if err != nil {
 		return err
 	}
-	if !chosen.Enabled {
+	if !chosen.Value.Enabled {
 		return secretDisabled.New()
 	}
-	return azapi.WriteJSON(w, http.StatusOK, vault.whole(found, chosen))
+	return azapi.WriteJSON(w, http.StatusOK, vault.whole(head.Value, chosen.Value))
 }
 
 // getNewest is the read that every client makes most.
@@ -148,30 +156,35 @@ func (s *Secrets) getNewest(w http.ResponseWriter, r *azapi.Request, vault *Vaul
 	if err != nil {
 		return err
 	}
-	s.answers.put(key, kept{version: doc.Version, vault: vault, body: body})
-	return azapi.WriteJSON(w, http.StatusOK, vault.whole(found, found.Current))
+	s.answers.put(key, kept{version: doc.Version, vault: vault, body: body}).write(w)
+	return nil
 }
 
 // find reads a secret and one of its versions, the newest with id "".
-func (s *Secrets) find(ctx context.Context, vault *Vault, name, id string) (secret, version, error) {
-	head, err := s.secrets.Get(ctx, vault.key(name))
-	if errors.Is(err, store.ErrNotFound) {
-		return secret{}, version{}, secretNotFound.New(strings.TrimSuffix(name+"/"+id, "/"))
+func (s *Secrets) find(ctx context.Context, vault *Vault, name, id string) (head store.Item[secret], chosen store.Item[version], err error) {
+	if head, err = s.head(ctx, vault, name, id); err != nil {
+		return head, chosen, err
 	}
-	if err != nil {
-		return secret{}, version{}, err
-	}
-	if id == "" || strings.EqualFold(id, head.Value.Current.ID) {
-		return head.Value, head.Value.Current, nil
+	if id == "" {
+		id = head.Value.Current.ID
 	}
 	if !versionID.MatchString(id) {
-		return secret{}, version{}, badParameter.New(fmt.Sprintf("The request URI contains an invalid version: %.64s", id))
+		return head, chosen, badParameter.New(fmt.Sprintf("The request URI contains an invalid version: %.64s", id))
 	}
-	item, err := s.versions.Get(ctx, vault.versionKey(name, id))
+	chosen, err = s.versions.Get(ctx, vault.versionKey(name, id))
 	if errors.Is(err, store.ErrNotFound) {
-		return secret{}, version{}, secretNotFound.New(name + "/" + id)
+		return head, chosen, secretNotFound.New(name + "/" + id)
 	}
-	return head.Value, item.Value, err
+	return head, chosen, err
+}
+
+// head reads a secret; id is the version that was asked for, for the message.
+func (s *Secrets) head(ctx context.Context, vault *Vault, name, id string) (store.Item[secret], error) {
+	head, err := s.secrets.Get(ctx, vault.key(name))
+	if errors.Is(err, store.ErrNotFound) {
+		return head, secretNotFound.New(strings.TrimSuffix(fmt.Sprintf("%s/%.64s", name, id), "/"))
+	}
+	return head, err
 }
 
 // update changes the attributes, content type or tags of a version.
@@ -193,42 +206,34 @@ func (s *Secrets) update(w http.ResponseWriter, r *azapi.Request) error {
 		if err != nil {
 			return err
 		}
-		changed := chosen
-		body.apply(&changed)
-		changed.Updated = r.Now.Unix()
-		err = s.replace(r.Context(), vault, head, changed)
+		body.apply(&chosen.Value)
+		chosen.Value.Updated = r.Now.Unix()
+		err = s.replace(r.Context(), head, chosen)
 		if errors.Is(err, store.ErrConflict) {
-			continue
+			continue // another writer was first: apply the change to what it wrote
 		}
 		if err != nil {
 			return err
 		}
-		answer := vault.whole(head, changed)
-		answer.Value = nil
-		return azapi.WriteJSON(w, http.StatusOK, answer)
+		return azapi.WriteJSON(w, http.StatusOK, vault.item(head.Value, chosen.Value, true))
 	}
 }
 
-// replace writes a changed version, and the head when it is the current one.
-func (s *Secrets) replace(ctx context.Context, vault *Vault, head secret, changed version) error {
-	item, err := s.secrets.Get(ctx, vault.key(head.Name))
+// replace writes a changed version, and the head when it is the current one,
+// unless either changed since it was read.
+func (s *Secrets) replace(ctx context.Context, head store.Item[secret], changed store.Item[version]) error {
+	body, err := s.versions.PutOp(changed.Key, changed.Value, store.At(changed.Version))
 	if err != nil {
 		return err
 	}
-	body, err := s.versions.PutOp(vault.versionKey(head.Name, changed.ID), changed, store.Present())
-	if err != nil {
-		return err
-	}
-	ops := []store.Op{body}
-	if item.Value.Current.ID == changed.ID {
-		item.Value.Current = changed
-		op, err := s.secrets.PutOp(vault.key(head.Name), item.Value, store.At(item.Version))
-		if err != nil {
+	live := store.Op{Kind: kindSecret, Key: head.Key, Check: true, If: store.Present()}
+	if head.Value.Current.ID == changed.Value.ID {
+		head.Value.Current = changed.Value
+		if live, err = s.secrets.PutOp(head.Key, head.Value, store.At(head.Version)); err != nil {
 			return err
 		}
-		ops = append(ops, op)
 	}
-	_, err = s.Store.Apply(ctx, ops...)
+	_, err = s.Store.Apply(ctx, live, body)
 	return err
 }
 
@@ -236,14 +241,14 @@ func (b *setRequest) validate() error {
 	if b.Value != nil && len(*b.Value) > maxValue {
 		return badParameter.New(fmt.Sprintf("The value of the secret is %d bytes long; the limit is %d.", len(*b.Value), maxValue))
 	}
-	if b.ContentType != nil && len(*b.ContentType) > maxType {
+	if b.ContentType != nil && utf8.RuneCountInString(*b.ContentType) > maxType {
 		return badParameter.New(fmt.Sprintf("The contentType is longer than %d characters.", maxType))
 	}
 	if len(b.Tags) > maxTags {
 		return badParameter.New(fmt.Sprintf("The secret has %d tags; the limit is %d.", len(b.Tags), maxTags))
 	}
 	for name, value := range b.Tags {
-		if len(name) > maxTagSize || len(value) > maxTagSize {
+		if utf8.RuneCountInString(name) > maxTagSize || utf8.RuneCountInString(value) > maxTagSize {
 			return badParameter.New(fmt.Sprintf("The tag %.32q is longer than %d characters.", name, maxTagSize))
 		}
 	}

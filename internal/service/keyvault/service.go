@@ -3,6 +3,7 @@ package keyvault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -89,7 +90,14 @@ func (s *Secrets) operations() []azapi.Operation {
 		op("GetDeletedSecret", http.MethodGet, "/deletedsecrets/{name}", actionMetadata, "secrets/get", s.getDeleted),
 		op("RecoverDeletedSecret", http.MethodPost, "/deletedsecrets/{name}/recover", actionRecover, "secrets/recover", s.recover),
 		op("PurgeDeletedSecret", http.MethodDelete, "/deletedsecrets/{name}", actionPurge, "secrets/purge", s.purge),
+		op("BackupSecret", http.MethodPost, "/secrets/{name}/backup", actionBackup, "secrets/backup", refuseBackup),
+		op("RestoreSecret", http.MethodPost, "/secrets/restore", actionRestore, "secrets/restore", refuseBackup),
 	}
+}
+
+// refuseBackup answers who may: a backup is a blob that only Azure can read.
+func refuseBackup(_ http.ResponseWriter, r *azapi.Request) error {
+	return notServed.New(r.Method, r.URL.Path)
 }
 
 func (s *Secrets) target(ctx context.Context, r *azapi.Request) (azapi.Target, error) {
@@ -118,7 +126,7 @@ func vaultFrom(r *azapi.Request) *Vault { return r.Target.Resource.(*Vault) }
 // decide asks the vault's access policies, or the roles when it is in role mode.
 func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Verdict, error) {
 	vault := vaultFrom(r)
-	if r.Caller.TenantID != vault.TenantID {
+	if !strings.EqualFold(r.Caller.TenantID, vault.TenantID) {
 		return access.Verdict{}, badIssuer.New(vault.TenantID, r.Caller.Issuer)
 	}
 	if !vault.RBAC {
@@ -164,7 +172,10 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 	case azapi.StageFirewall:
 		return byFirewall.New(r.Origin.Address, p.AppID, p.ObjectID, p.TenantID, vault.Name, vault.Location)
 	case azapi.StageVersion:
-		return noVersion.New(r.Query("api-version"))
+		if r.Version == "" {
+			return badParameter.New("api-version must be specified")
+		}
+		return badParameter.New(fmt.Sprintf("The api-version %.64q is not well formed.", r.Version))
 	case azapi.StageAccess:
 		return refuseAccess(r, vault, refusal.Verdict)
 	}
