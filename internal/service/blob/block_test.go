@@ -1,9 +1,11 @@
 package blob_test
 
 import (
+	"bufio"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -192,4 +194,31 @@ func TestMalformedBlocks(t *testing.T) {
 	s.want(request{method: http.MethodGet, path: "/con/none?comp=blocklist"}, 404, "BlobNotFound")
 	s.want(request{method: http.MethodPut, path: "/nothere/b?comp=block&blockid=QUJD", body: "x"}, 404, "ContainerNotFound")
 	s.want(request{method: http.MethodPut, path: "/nothere/b?comp=blocklist", body: listXML()}, 404, "ContainerNotFound")
+}
+
+// TestRefusedUploadIsHeard: a client that sends all of a large body before it
+// reads, as most do over HTTP/1.1, gets the refusal and not a broken connection.
+func TestRefusedUploadIsHeard(t *testing.T) {
+	s := start(t, `{}`)
+	s.container("con")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	const size = 16 << 20
+	body := strings.Repeat("x", size)
+	for range 2 { // the connection is good for another request
+		_, err = fmt.Fprintf(conn, "PUT /con/b HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nx-ms-blob-type: BlockBlob\r\nContent-Length: %d\r\n\r\n%s", host, reader, size, body)
+		if err != nil {
+			t.Fatalf("sending: %v", err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("reading the answer: %v", err)
+		}
+		if got := answer.Header.Get("x-ms-error-code"); answer.StatusCode != 403 || got != "AuthorizationPermissionMismatch" {
+			t.Errorf("got %d %s, want 403 AuthorizationPermissionMismatch", answer.StatusCode, got)
+		}
+	}
 }
