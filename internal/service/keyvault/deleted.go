@@ -66,7 +66,11 @@ func (s *Secrets) recover(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	_, err = s.Store.Apply(r.Context(), s.deleted.DeleteOp(item.Key, store.At(item.Version)), put)
-	if errors.Is(err, store.ErrConflict) {
+	var conflict *store.ConflictError
+	switch {
+	case errors.As(err, &conflict) && conflict.Index == 0:
+		return deletedNotFound.New(back.Name) // recovered or purged by somebody else
+	case errors.Is(err, store.ErrConflict):
 		return nameTaken.New(back.Name)
 	}
 	if err != nil {
