@@ -218,7 +218,7 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 		if strings.HasPrefix(strings.ToLower(scheme), "sharedkey") {
 			return signed(call, "Account keys are not served by aksess.")
 		}
-		return invalidToken(call, fmt.Sprintf("Signature validation failed. %v.", refusal.Err))
+		return invalidToken(call, fmt.Sprintf("Token validation failed: %v.", refusal.Err))
 	case azapi.StageAudience:
 		return invalidToken(call, "Audience validation failed. Audience did not match.").
 			Because("the token is for " + r.Caller.Audience + ", expected " + resource)

@@ -197,7 +197,7 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 		if strings.HasPrefix(strings.ToLower(scheme), "sharedkey") {
 			return signed(account, "Account keys are not served by aksess.")
 		}
-		return invalidToken(account, fmt.Sprintf("Signature validation failed. %v.", refusal.Err))
+		return invalidToken(account, fmt.Sprintf("Token validation failed: %v.", refusal.Err))
 	case azapi.StageAudience:
 		return invalidToken(account, "Audience validation failed. Audience did not match.").
 			Because("the token is for " + r.Caller.Audience + ", expected " + resource)
