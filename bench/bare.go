@@ -80,16 +80,11 @@ func verify(k *rsa.PublicKey, token []byte, claims any) error {
 	return json.Unmarshal(payload, claims)
 }
 
-func accessClaims() m {
-	now := time.Now().Unix()
-	return m{
-		"aud": "https://vault.azure.net", "iss": "https://sts.example.test/t/", "iat": now, "nbf": now, "exp": now + 86400,
-		"appid": "33333333-3333-3333-3333-333333333333", "oid": "44444444-4444-4444-4444-444444444444", "sub": "44444444-4444-4444-4444-444444444444",
-		"tid": "22222222-2222-2222-2222-222222222222", "uti": "AbCdEfGhIjKlMnOpQrStUv", "ver": "1.0",
-	}
-}
+// claimsVariable hands the child the claims of one of our access tokens, so that
+// both servers sign and read tokens of the same length.
+const claimsVariable = "BENCH_ACCESS_CLAIMS"
 
-func (k bareKeys) handler() http.Handler {
+func (k bareKeys) handler(access m) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
@@ -102,7 +97,7 @@ func (k bareKeys) handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
-		token, err := sign(k.service, accessClaims())
+		token, err := sign(k.service, access)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -170,7 +165,9 @@ func serveBare() {
 		}
 	}
 	var keys bareKeys
-	var err error
+	var access m
+	err := json.Unmarshal([]byte(os.Getenv(claimsVariable)), &access)
+	fail(err)
 	keys.cluster, err = rsa.GenerateKey(rand.Reader, 2048)
 	fail(err)
 	keys.service, err = rsa.GenerateKey(rand.Reader, 2048)
@@ -182,14 +179,14 @@ func serveBare() {
 		"kubernetes.io": m{"namespace": "widemo", "serviceaccount": m{"name": "wi-demo-sa", "uid": "a3a2b9a0-8f5d-4f43-8d3c-2e9e7c7e1f00"}},
 	})
 	fail(err)
-	bearer, err := sign(keys.service, accessClaims())
+	bearer, err := sign(keys.service, access)
 	fail(err)
 	certificate, err := selfSigned()
 	fail(err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fail(err)
 	server := &http.Server{
-		Handler: keys.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: keys.handler(access), ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}},
 	}
 	go func() { log.Fatal(server.ServeTLS(listener, "", "")) }()
@@ -205,13 +202,18 @@ type bare struct {
 	assertion, bearer string
 }
 
-func startBare() (*bare, error) {
+// startBare starts the child. accessToken is one of ours, for its claims.
+func startBare(accessToken string) (*bare, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
+	var claims json.RawMessage
+	if err := decode(accessToken, &claims); err != nil {
+		return nil, err
+	}
 	b := &bare{cmd: exec.Command(self, "-serve")}
-	b.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	b.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", claimsVariable+"="+string(claims))
 	b.cmd.Stderr = os.Stderr
 	if b.stdin, err = b.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -38,15 +38,19 @@ func exchanges(ctx context.Context, o options) error {
 		return err
 	}
 	defer a.stop()
-	b, err := startBare()
-	if err != nil {
-		return err
-	}
-	defer b.stop()
 	w, err := a.workload(ctx)
 	if err != nil {
 		return err
 	}
+	token, err := a.accessToken(ctx, w)
+	if err != nil {
+		return err
+	}
+	b, err := startBare(token)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
 	address := "https://login.microsoftonline.com/" + a.TenantID + "/oauth2/v2.0/token"
 	bareBody := form(w.clientID, b.assertion)
 	ours, theirs := a.http(o.conns), b.http(o.conns)
@@ -94,6 +98,16 @@ func (a *azure) reuse(ctx context.Context, o options, w *workload, address strin
 	return nil
 }
 
+// accessToken is what the workload gets for its assertion.
+func (a *azure) accessToken(ctx context.Context, w *workload) (string, error) {
+	assertion, err := a.assertion(ctx, w)
+	if err != nil {
+		return "", err
+	}
+	token, err := a.client.Assert(ctx, w.clientID, assertion, "https://vault.azure.net")
+	return token.AccessToken, err
+}
+
 // assertions requests n tokens of the service account.
 func (a *azure) assertions(ctx context.Context, w *workload, n int) ([]string, error) {
 	tokens := make([]string, n)
@@ -114,11 +128,6 @@ func secretReads(ctx context.Context, o options) error {
 		return err
 	}
 	defer a.stop()
-	b, err := startBare()
-	if err != nil {
-		return err
-	}
-	defer b.stop()
 	w, err := a.workload(ctx)
 	if err != nil {
 		return err
@@ -126,14 +135,15 @@ func secretReads(ctx context.Context, o options) error {
 	if err := a.vault(ctx, w); err != nil {
 		return err
 	}
-	assertion, err := a.assertion(ctx, w)
+	token, err := a.accessToken(ctx, w)
 	if err != nil {
 		return err
 	}
-	token, err := a.client.Assert(ctx, w.clientID, assertion, "https://vault.azure.net")
+	b, err := startBare(token)
 	if err != nil {
 		return err
 	}
+	defer b.stop()
 	read := func(address, bearer string) func() (*http.Request, error) {
 		return func() (*http.Request, error) {
 			request, err := http.NewRequest(http.MethodGet, address, nil)
@@ -146,7 +156,7 @@ func secretReads(ctx context.Context, o options) error {
 	ours, theirs := a.http(o.conns), b.http(o.conns)
 	var pair spread
 	for range o.rounds {
-		mine, err := drive(ctx, ours, a.cmd.Process.Pid, o.conns, o.time, read("https://bench-kv.vault.azure.net/secrets/name/?api-version=7.4", token.AccessToken))
+		mine, err := drive(ctx, ours, a.cmd.Process.Pid, o.conns, o.time, read("https://bench-kv.vault.azure.net/secrets/name/?api-version=7.4", token))
 		if err != nil {
 			return err
 		}
