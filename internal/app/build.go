@@ -11,6 +11,7 @@ import (
 	"github.com/aksess/aksess/internal/jose"
 	"github.com/aksess/aksess/internal/service"
 	"github.com/aksess/aksess/internal/service/resources"
+	"github.com/aksess/aksess/internal/storage"
 )
 
 // maintenance is how often keys are looked after: rotated, published, dropped.
@@ -42,8 +43,10 @@ func (a *App) build() error {
 }
 
 // maintain looks after the signing keys in the background, off every request's
-// path: the first token waits for the first key, nothing else does.
+// path: the first token waits for the first key, nothing else does. It also
+// removes what deleted containers and queues left behind.
 func (a *App) maintain() {
+	collector := storage.NewCollector(storage.Config{Store: a.Store, Now: a.config.Now, NewID: a.config.NewID})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -51,9 +54,9 @@ func (a *App) maintain() {
 		ticker := time.NewTicker(maintenance)
 		defer ticker.Stop()
 		for {
-			for _, look := range []func(context.Context) error{a.tokens.Maintain, a.Issuers.Maintain} {
+			for _, look := range []func(context.Context) error{a.tokens.Maintain, a.Issuers.Maintain, collector.Collect} {
 				if err := look(ctx); err != nil && ctx.Err() == nil {
-					a.config.Log.Error("looking after the signing keys", "error", err)
+					a.config.Log.Error("looking after keys and storage", "error", err)
 				}
 			}
 			select {
