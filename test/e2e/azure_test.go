@@ -50,7 +50,8 @@ type azure struct {
 
 // A deployment is what the scenario needs in Azure.
 type deployment struct {
-	clientID string // of the managed identity
+	group                 string // its id
+	clientID, principalID string // of the managed identity
 }
 
 // startAzure runs a local Azure that trusts the cluster's certificate, so that
@@ -114,17 +115,23 @@ func (a *azure) deploy(t *testing.T, cluster *e2e.Cluster) deployment {
 			"accessPolicies": []object{policy(claim(t, deployer, "oid"), "set"), policy(identity.Properties.PrincipalID, "get")},
 		},
 	}, nil)
-	secret := deploy.Call{Method: http.MethodPut, URL: secretURL, Token: deployer, Body: object{"value": canary}}
-	if err := a.client.Do(t.Context(), secret, nil); err != nil {
-		t.Fatal(err)
-	}
-	return deployment{clientID: identity.Properties.ClientID}
+	a.write(t, deploy.Call{URL: secretURL, Token: deployer, Body: object{"value": canary}})
+	return deployment{group: group, clientID: identity.Properties.ClientID, principalID: identity.Properties.PrincipalID}
 }
 
 // put creates a resource.
 func (a *azure) put(t *testing.T, id, apiVersion string, body, answer any) {
 	t.Helper()
 	if err := a.client.Manage(t.Context(), http.MethodPut, id, apiVersion, body, answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write puts data where a data plane keeps it.
+func (a *azure) write(t *testing.T, call deploy.Call) {
+	t.Helper()
+	call.Method = http.MethodPut
+	if err := a.client.Do(t.Context(), call, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -145,8 +152,8 @@ func (a *azure) values(d deployment) map[string]string {
 		"USER_ASSIGNED_CLIENT_ID": d.clientID,
 		"AZURE_TENANT_ID":         a.TenantID,
 		"KEY_VAULT_NAME":          vaultName,
-		"APP_CONFIG_ENDPOINT":     "https://widemo-e2e.azconfig.io",
-		"STORAGE_ACCOUNT_NAME":    "widemoe2e",
+		"APP_CONFIG_ENDPOINT":     storeURL,
+		"STORAGE_ACCOUNT_NAME":    accountName,
 	}
 }
 

@@ -53,6 +53,7 @@ func testExec(t *testing.T, bin string, cluster *e2e.Cluster, a *azure, d deploy
 	}
 	x := execution{bin: bin, state: a.State, kubeconfig: cluster.User(t, "developer"), self: self}
 	t.Run("reads_the_secret", func(t *testing.T) { x.testReads(t, a, d) })
+	t.Run("sample_application", func(t *testing.T) { x.testSample(t, cluster, a, d) })
 	t.Run("passes_SIGTERM_on", func(t *testing.T) { x.testSignal(t) })
 	t.Run("unknown_account", func(t *testing.T) { x.testRefused(t, "sa/nobody") })
 	t.Run("foreign_account", func(t *testing.T) { x.testRefused(t, "sa/default") })
@@ -61,11 +62,18 @@ func testExec(t *testing.T, bin string, cluster *e2e.Cluster, a *azure, d deploy
 // start runs this program in a role, as the service account.
 func (x execution) start(t *testing.T, account, role string) (p *e2e.Process, temporary string) {
 	t.Helper()
+	return x.run(t, account, []string{x.self, "argument"}, roleVariable+"="+role)
+}
+
+// run runs a program as the service account, with a folder of its own for
+// temporary files.
+func (x execution) run(t *testing.T, account string, program []string, environ ...string) (p *e2e.Process, temporary string) {
+	t.Helper()
 	temporary = t.TempDir()
 	return e2e.StartProcess(t, e2e.Command{
 		Name: "aksess-exec", Path: filepath.Join(x.bin, "aksess"),
-		Args: []string{"exec", "--state", x.state, "--kubeconfig", x.kubeconfig, "-n", scenarioNamespace, account, "--", x.self, "argument"},
-		Env:  clean(t, "TMPDIR="+temporary, roleVariable+"="+role),
+		Args: append([]string{"exec", "--state", x.state, "--kubeconfig", x.kubeconfig, "-n", scenarioNamespace, account, "--"}, program...),
+		Env:  clean(t, append(environ, "TMPDIR="+temporary)...),
 	}), temporary
 }
 

@@ -45,18 +45,25 @@ func TestKubernetes(t *testing.T) {
 func programs(t *testing.T) string {
 	t.Helper()
 	if dir := os.Getenv("AKSESS_BIN"); dir != "" {
-		for _, program := range []string{"aksess", "aksess-webhook"} {
+		for _, program := range []string{"aksess", "aksess-webhook", "wi-api"} {
 			if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
 				t.Fatalf("no %s in AKSESS_BIN=%s: run make build first", program, dir)
 			}
 		}
 		return dir
 	}
-	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/aksess", "./cmd/aksess-webhook")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
+	dir, root := t.TempDir(), filepath.Join("..", "..")
+	build(t, root, dir, "./cmd/aksess", "./cmd/aksess-webhook")
+	build(t, filepath.Join(root, "examples", "widemo", "wi-api"), dir, ".")
 	return dir
+}
+
+// build builds programs of the module into the folder.
+func build(t *testing.T, module, into string, packages ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", into + "/"}, packages...)...)
+	command.Dir = module
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("building %s of %s: %v\n%s", packages, module, err, out)
+	}
 }
