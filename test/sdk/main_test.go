@@ -34,7 +34,6 @@ func programs() map[string]func(context.Context) error {
 		},
 		"dataplane": func(ctx context.Context) error { return dataplane.Run(ctx, os.Stdout) },
 		"get":       func(ctx context.Context) error { return get(ctx, os.Args[1]) },
-		"writer":    runWriter,
 	}
 }
 
