@@ -43,8 +43,9 @@ type Scenario struct {
 	ClientID    string `json:"clientId"`    // of the workload's identity
 	PrincipalID string `json:"principalId"` // of the same
 	IssuerURL   string `json:"issuerUrl"`
-	Token       string `json:"token"`   // of the service account, as the kubelet would project it
-	Foreign     string `json:"foreign"` // the token of a service account that no identity trusts
+	Token       string `json:"token"`      // of the service account, as the kubelet would project it
+	Foreign     string `json:"foreign"`    // the token of a service account that no identity trusts
+	AdminToken  string `json:"adminToken"` // of the cluster's kubeconfig
 }
 
 // Secret is the value of the scenario's secret: distinctive, so that a search
