@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // TypeStore is the resource type of a configuration store.
 const TypeStore = "Microsoft.AppConfiguration/configurationStores"
 
-var storeName = regexp.MustCompile(`^[a-zA-Z0-9](-?-?[a-zA-Z0-9]){4,49}$`)
+var storeName = regexp.MustCompile(`^[a-zA-Z0-9](-{0,2}[a-zA-Z0-9])*$`)
 
 // Store is a configuration store as the data plane needs it.
 type Store struct {
@@ -46,10 +47,19 @@ type accessKey struct {
 	ReadOnly         bool      `json:"readOnly"`
 }
 
+// properties are the members of a store that are understood; all others are
+// kept (https://learn.microsoft.com/rest/api/appconfiguration/configuration-stores).
+type properties struct {
+	PublicNetworkAccess string `json:"publicNetworkAccess"`
+}
+
+// valid refuses a misspelt word, which would leave the store open.
+func (p properties) valid() bool {
+	return p.PublicNetworkAccess == "" || strings.EqualFold(p.PublicNetworkAccess, "Enabled") || strings.EqualFold(p.PublicNetworkAccess, "Disabled")
+}
+
 func storeOf(r *arm.Resource) (*Store, error) {
-	var p struct {
-		PublicNetworkAccess string `json:"publicNetworkAccess"`
-	}
+	var p properties
 	if err := r.Decode(&p); err != nil {
 		return nil, err
 	}
@@ -69,7 +79,7 @@ func (s *Settings) Type() *arm.Type {
 		Name:   TypeStore,
 		Global: true,
 		ValidName: func(name string) error {
-			if !storeName.MatchString(name) || len(name) < 5 || len(name) > 50 {
+			if len(name) < 5 || len(name) > 50 || !storeName.MatchString(name) {
 				return badStoreName.New(name)
 			}
 			return nil
@@ -99,7 +109,11 @@ func (s *Settings) putStore(_ context.Context, c arm.Change) error {
 	switch strings.ToLower(sku.Name) {
 	case "free", "developer", "standard", "premium":
 	default:
-		return badStore.New("The value '" + sku.Name + "' of sku.name is not one of free, developer, standard, premium.")
+		return badStore.New(fmt.Sprintf("The value '%.64s' of sku.name is not one of free, developer, standard, premium.", sku.Name))
+	}
+	var p properties
+	if err := c.New.Decode(&p); err != nil || !p.valid() {
+		return badStore.New("The property publicNetworkAccess must be Enabled or Disabled.")
 	}
 	merged := map[string]any{}
 	if err := c.New.Decode(&merged); err != nil {
@@ -159,17 +173,23 @@ func (s *Settings) deleteStore(ctx context.Context, r *arm.Resource) error {
 	if err != nil {
 		return err
 	}
-	for {
-		page, err := s.Store.List(ctx, kindSetting, store.Query{Prefix: of.UID + "/"})
-		if err != nil || len(page.Docs) == 0 {
-			return err
+	for q, more := (store.Query{Prefix: of.UID + "/"}), true; more; {
+		page, err := s.Store.List(ctx, kindSetting, q)
+		if err != nil {
+			return fmt.Errorf("listing the settings of store %q: %w", r.Name, err)
 		}
 		ops := make([]store.Op, len(page.Docs))
 		for i, doc := range page.Docs {
 			ops[i] = store.Op{Kind: kindSetting, Key: doc.Key, Delete: true}
+			q.After = doc.Key
+		}
+		if len(ops) == 0 {
+			return nil
 		}
 		if _, err := s.Store.Apply(ctx, ops...); err != nil {
-			return err
+			return fmt.Errorf("deleting the settings of store %q: %w", r.Name, err)
 		}
+		more = page.More
 	}
+	return nil
 }

@@ -39,7 +39,7 @@ var (
 	invalidArgument = &fault.Kind{Code: "invalid-argument", Status: 400, Link: chain.LinkData,
 		Format: "%s", Why: "a parameter is not valid", Fix: "correct the parameter that the answer names"}
 	tooLarge = &fault.Kind{Code: "too-large", Status: 413, Link: chain.LinkData,
-		Format: "The setting is larger than %d bytes.", Why: "a setting holds 10 KB in all", Fix: "store less"}
+		Format: "The setting, or its key and label, is larger than %d bytes.", Why: "a setting holds 10 KB in all", Fix: "store less"}
 	notServed = &fault.Kind{Code: "not-supported", Status: 501, Link: chain.LinkData,
 		Format: "%s %s is not served by aksess.", Why: "this operation is not implemented", Fix: "see the service's README for what is"}
 	methodNotAllowed = &fault.Kind{Code: "method-not-allowed", Status: 405, Link: chain.LinkData,
@@ -48,10 +48,10 @@ var (
 
 // Refusals of the store as a resource.
 var (
-	badStoreName = &fault.Kind{Code: "InvalidResourceName", Inner: "ConfigurationStore", Status: 400,
+	badStoreName = &fault.Kind{Code: "InvalidResourceName", Status: 400,
 		Format: "The resource name '%s' is not valid. It must be 5 to 50 alphanumeric characters and hyphens, without a leading, trailing or triple hyphen.",
 		Why:    "store names are host names", Fix: "choose another name"}
-	badStore = &fault.Kind{Code: "InvalidRequestContent", Inner: "ConfigurationStore", Status: 400,
+	badStore = &fault.Kind{Code: "InvalidRequestContent", Status: 400,
 		Format: "%s", Why: "the store's properties are not valid", Fix: "correct the property that the message names"}
 )
 

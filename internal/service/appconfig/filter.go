@@ -27,7 +27,11 @@ func parseFilter(name, text string) (filter, error) {
 	var current strings.Builder
 	wild := false
 	end := func() {
-		parsed.alternatives = append(parsed.alternatives, alternative{text: strings.TrimSuffix(current.String(), "\x00"), prefix: wild})
+		literal := current.String()
+		if literal == nullLabel && !wild {
+			literal = ""
+		}
+		parsed.alternatives = append(parsed.alternatives, alternative{text: literal, prefix: wild})
 		current.Reset()
 		wild = false
 	}
@@ -79,4 +83,35 @@ func (f filter) common() (text string, exact bool) {
 		return "", false
 	}
 	return f.alternatives[0].text, !f.alternatives[0].prefix
+}
+
+// tag is one tag that a setting must have.
+type tag struct{ name, value string }
+
+// parseTags reads filters of the form name=value, in which a backslash escapes
+// the next character.
+func parseTags(texts []string) ([]tag, error) {
+	if len(texts) > maxAlternatives {
+		return nil, invalid("tags", "The filter lists %d tags; the limit is %d.", len(texts), maxAlternatives)
+	}
+	var tags []tag
+	for _, text := range texts {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return nil, invalid("tags", "The tag filter %.64q is not of the form name=value.", text)
+		}
+		tags = append(tags, tag{name: unescape(name), value: unescape(value)})
+	}
+	return tags, nil
+}
+
+func unescape(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+1 < len(text) {
+			i++
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +19,7 @@ const pageSize = 100 // settings of one page, as the service gives them
 // query is a parsed list request.
 type query struct {
 	key, label filter
-	tags       map[string]string
+	tags       []tag
 	after      string // last stored key of the page before, without the store's part
 }
 
@@ -33,18 +32,8 @@ func parseQuery(r *azapi.Request) (query, error) {
 	if q.label, err = parseFilter("label", r.Query("label")); err != nil {
 		return q, err
 	}
-	if tags := r.QueryValues("tags"); len(tags) > 0 {
-		if len(tags) > maxAlternatives {
-			return q, invalid("tags", "The filter lists %d tags; the limit is %d.", len(tags), maxAlternatives)
-		}
-		q.tags = map[string]string{}
-		for _, tag := range tags {
-			name, value, ok := strings.Cut(tag, "=")
-			if !ok {
-				return q, invalid("tags", "The tag filter %.64q is not of the form name=value.", tag)
-			}
-			q.tags[name] = value
-		}
+	if q.tags, err = parseTags(r.QueryValues("tags")); err != nil {
+		return q, err
 	}
 	if token := r.Query("after"); token != "" {
 		after, err := base64.RawURLEncoding.DecodeString(token)
@@ -60,8 +49,8 @@ func (q query) match(v setting) bool {
 	if !q.key.match(v.Key) || !q.label.match(v.Label) {
 		return false
 	}
-	for name, value := range q.tags {
-		if have, ok := v.Tags[name]; !ok || have != value {
+	for _, want := range q.tags {
+		if have, ok := v.Tags[want.name]; !ok || have != want.value {
 			return false
 		}
 	}
@@ -104,9 +93,12 @@ func (s *Settings) read(r *azapi.Request, q query, limit int) ([]store.Item[sett
 
 // list answers one page of settings. Its ETag changes when anything on the page does.
 func (s *Settings) list(w http.ResponseWriter, r *azapi.Request) error {
-	if r.Header.Get("Accept-Datetime") != "" || r.HasQuery("snapshot") {
-		err := notServed.New(r.Method, "at a past time or of a snapshot")
-		return problem(err, "Not Implemented", "", err.Message)
+	if err := notAtThatTime(r); err != nil {
+		return err
+	}
+	if r.HasQuery("snapshot") {
+		err := notServed.New(r.Method, r.URL.Path+" of a snapshot")
+		return problem(err, "Not Implemented", "snapshot", err.Message)
 	}
 	q, err := parseQuery(r)
 	if err != nil {
@@ -134,7 +126,6 @@ func (s *Settings) list(w http.ResponseWriter, r *azapi.Request) error {
 	if !matches(r.Header.Get("If-Match"), etag, true) {
 		return conditionFailed.New()
 	}
-	w.Header().Set("ETag", `"`+etag+`"`)
 	return writePage(w, r, items, selected, etag, next)
 }
 
@@ -151,21 +142,22 @@ func writePage(w http.ResponseWriter, r *azapi.Request, items []store.Item[setti
 		}
 		list.Items = append(list.Items, encoded)
 	}
-	return write(w, r, typeSettings, list)
-}
-
-func write(w http.ResponseWriter, r *azapi.Request, contentType string, v any) error {
-	body, err := json.Marshal(v)
+	body, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
+	w.Header().Set("ETag", `"`+etag+`"`)
+	write(w, r, typeSettings, body)
+	return nil
+}
+
+func write(w http.ResponseWriter, r *azapi.Request, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone; nobody is left to tell
 	}
-	return nil
 }
 
 // pageETag changes when a setting of the page is added, changed or removed, and not otherwise.
@@ -188,59 +180,5 @@ func nextLink(r *azapi.Request, last string) string {
 		}
 	}
 	after := "after=" + base64.RawURLEncoding.EncodeToString([]byte(last))
-	return r.URL.EscapedPath() + "?" + strings.Join(append(parameters, after), "&")
-}
-
-// listKeys answers the distinct keys that match the filter `name`.
-func (s *Settings) listKeys(w http.ResponseWriter, r *azapi.Request) error {
-	return s.listNames(w, r, typeKeys, func(v setting) *string { return &v.Key })
-}
-
-// listLabels answers the distinct labels that match the filter `name`, null among them.
-func (s *Settings) listLabels(w http.ResponseWriter, r *azapi.Request) error {
-	return s.listNames(w, r, typeLabels, func(v setting) *string {
-		if v.Label == "" {
-			return nil
-		}
-		return &v.Label
-	})
-}
-
-// listNames answers distinct names on one page; a store has few of either.
-func (s *Settings) listNames(w http.ResponseWriter, r *azapi.Request, contentType string, nameOf func(setting) *string) error {
-	wanted, err := parseFilter("name", r.Query("name"))
-	if err != nil {
-		return err
-	}
-	items, err := s.settings.All(r.Context(), storeFrom(r).UID+"/")
-	if err != nil {
-		return err
-	}
-	type named struct {
-		Name *string `json:"name"`
-	}
-	list := struct {
-		Items []named `json:"items"`
-	}{Items: []named{}}
-	seen := map[string]bool{}
-	for _, item := range items {
-		name := nameOf(item.Value)
-		text := ""
-		if name != nil {
-			text = *name
-		}
-		if !seen[text] && wanted.match(text) {
-			seen[text] = true
-			list.Items = append(list.Items, named{name})
-		}
-	}
-	slices.SortFunc(list.Items, func(a, b named) int { return strings.Compare(deref(a.Name), deref(b.Name)) })
-	return write(w, r, contentType, list)
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+	return "/kv?" + strings.Join(append(parameters, after), "&")
 }

@@ -70,7 +70,9 @@ func (s *Settings) Service() *azapi.Service {
 			op("PutLock", http.MethodPut, "/locks/{key...}", actionWrite, s.lock),
 			op("DeleteLock", http.MethodDelete, "/locks/{key...}", actionWrite, s.unlock),
 			op("GetKeys", http.MethodGet, "/keys", actionRead, s.listKeys),
+			op("CheckKeys", http.MethodHead, "/keys", actionRead, s.listKeys),
 			op("GetLabels", http.MethodGet, "/labels", actionRead, s.listLabels),
+			op("CheckLabels", http.MethodHead, "/labels", actionRead, s.listLabels),
 		},
 		Target:  s.target,
 		Refuse:  refuse,
@@ -114,7 +116,7 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 		err := forbidden.New(p.AppID, p.ObjectID, r.Operation.Action.Access().Name, r.Scope())
 		return problem(err, "Forbidden", "", err.Message)
 	case azapi.StageVersion:
-		return invalid("api-version", "The api-version %q is missing or not well formed.", r.Query("api-version"))
+		return invalid("api-version", "The api-version %.64q is missing or not well formed.", r.Version)
 	}
 	kind := notServed
 	if len(refusal.Allow) > 0 {

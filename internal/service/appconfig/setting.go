@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,6 +16,7 @@ import (
 
 const (
 	maxSetting = 10 * 1024 // bytes of key, label, value, content type and tags together
+	maxName    = 4000      // bytes of key and label together: both are the document's key in the store
 	maxBody    = 64 << 10  // bytes
 )
 
@@ -69,7 +69,9 @@ func (s *Store) place(key, label string) string { return s.UID + "/" + key + "\x
 // address reads key and label of a request for one setting.
 func address(r *azapi.Request) (key, label string, err error) {
 	key = r.Param("key")
-	label = strings.TrimSuffix(r.Query("label"), "\x00")
+	if label = r.Query("label"); label == nullLabel {
+		label = ""
+	}
 	switch {
 	case !utf8.ValidString(key) || strings.ContainsRune(key, 0) || key == "." || key == "..":
 		return "", "", invalid("key", "The key is not valid.")
@@ -77,18 +79,38 @@ func address(r *azapi.Request) (key, label string, err error) {
 		return "", "", invalid("label", "The label is not valid.")
 	case strings.ContainsAny(label, "*,"):
 		return "", "", invalid("label", "The label of one setting cannot contain * or a comma.")
-	case len(key)+len(label) > maxSetting:
-		return "", "", tooLarge.New(maxSetting)
+	case len(key)+len(label) > maxName:
+		return "", "", tooLargeError(maxName)
 	}
 	return key, label, nil
 }
 
+// nullLabel is how a request names the null label, which %00 decodes to.
+const nullLabel = "\x00"
+
+func tooLargeError(limit int) error {
+	err := tooLarge.New(limit)
+	return problem(err, "Request entity too large", "", err.Message)
+}
+
+// notAtThatTime refuses reads of the past.
+func notAtThatTime(r *azapi.Request) error {
+	if r.Header.Get("Accept-Datetime") == "" {
+		return nil
+	}
+	err := notServed.New(r.Method, r.URL.Path+" at a past time (Accept-Datetime)")
+	return problem(err, "Not Implemented", "Accept-Datetime", err.Message)
+}
+
 func (s *Settings) get(w http.ResponseWriter, r *azapi.Request) error {
-	if r.Header.Get("Accept-Datetime") != "" {
-		err := notServed.New(r.Method, "at a past time (Accept-Datetime)")
-		return problem(err, "Not Implemented", "Accept-Datetime", err.Message)
+	if err := notAtThatTime(r); err != nil {
+		return err
 	}
 	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	selected, err := selection(r)
 	if err != nil {
 		return err
 	}
@@ -103,13 +125,18 @@ func (s *Settings) get(w http.ResponseWriter, r *azapi.Request) error {
 	if !matches(r.Header.Get("If-Match"), etag, true) {
 		return conditionFailed.New()
 	}
-	w.Header().Set("ETag", `"`+etag+`"`)
-	w.Header().Set("Last-Modified", azapi.HTTPTime(item.Value.LastModified))
 	if none := r.Header.Get("If-None-Match"); none != "" && matches(none, etag, true) {
+		describe(w, item.Value, etag)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return answer(w, r, item.Value, item.Version)
+	return answer(w, r, item.Value, item.Version, selected)
+}
+
+// describe sets the headers that tell which state of a setting is answered.
+func describe(w http.ResponseWriter, v setting, etag string) {
+	w.Header().Set("ETag", `"`+etag+`"`)
+	w.Header().Set("Last-Modified", azapi.HTTPTime(v.LastModified))
 }
 
 // matches evaluates an If-Match header; absent holds. exists says whether there is a setting.
@@ -121,32 +148,22 @@ func matches(header, etag string, exists bool) bool {
 		return exists
 	}
 	for candidate := range strings.SplitSeq(header, ",") {
-		if exists && strings.Trim(strings.TrimSpace(candidate), `"`) == etag {
+		if exists && strings.Trim(strings.TrimPrefix(strings.TrimSpace(candidate), "W/"), `"`) == etag {
 			return true
 		}
 	}
 	return false
 }
 
-func answer(w http.ResponseWriter, r *azapi.Request, v setting, version int64) error {
+// answer writes a setting; selected was read before anything was changed.
+func answer(w http.ResponseWriter, r *azapi.Request, v setting, version int64, selected fields) error {
 	etag := etagOf(version)
-	h := w.Header()
-	h.Set("ETag", `"`+etag+`"`)
-	h.Set("Last-Modified", azapi.HTTPTime(v.LastModified))
-	h.Set("Content-Type", typeSetting)
-	selected, err := selection(r)
-	if err != nil {
-		return err
-	}
 	body, err := selected.encode(v.wire(etag))
 	if err != nil {
 		return err
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may be gone; nobody is left to tell
-	}
+	describe(w, v, etag)
+	write(w, r, typeSetting, body)
 	return nil
 }
 
@@ -161,6 +178,10 @@ func (s *Settings) put(w http.ResponseWriter, r *azapi.Request) error {
 		Tags        map[string]string `json:"tags"`
 	}
 	if err := r.DecodeJSON(&body); err != nil {
+		var bad *azapi.ErrBody
+		if errors.As(err, &bad) && bad.TooLarge {
+			return tooLargeError(maxSetting)
+		}
 		return invalid("body", "%s", err)
 	}
 	size := len(key) + len(label) + length(body.Value) + length(body.ContentType)
@@ -168,7 +189,7 @@ func (s *Settings) put(w http.ResponseWriter, r *azapi.Request) error {
 		size += len(name) + len(value)
 	}
 	if size > maxSetting {
-		return tooLarge.New(maxSetting)
+		return tooLargeError(maxSetting)
 	}
 	return s.change(w, r, key, label, func(v *setting, exists bool, etag string) error {
 		if !preconditions(r, etag, exists) {
@@ -203,8 +224,13 @@ func lockedError(key string) error {
 	return problem(err, err.Message, key, "The key is read-only. To allow modification unlock it first.")
 }
 
-// change reads, alters and writes one setting on the condition that nobody else did, and answers it.
+// change reads, alters and writes one setting on the condition that nobody else
+// did, and answers it. alter returns errUnchanged to leave it as it is.
 func (s *Settings) change(w http.ResponseWriter, r *azapi.Request, key, label string, alter func(v *setting, exists bool, etag string) error) error {
+	selected, err := selection(r)
+	if err != nil {
+		return err
+	}
 	place := storeFrom(r).place(key, label)
 	for {
 		item, err := s.settings.Get(r.Context(), place)
@@ -216,7 +242,9 @@ func (s *Settings) change(w http.ResponseWriter, r *azapi.Request, key, label st
 		if exists {
 			condition, etag = store.At(item.Version), etagOf(item.Version)
 		}
-		if err := alter(&item.Value, exists, etag); err != nil {
+		if err := alter(&item.Value, exists, etag); errors.Is(err, errUnchanged) {
+			return answer(w, r, item.Value, item.Version, selected)
+		} else if err != nil {
 			return err
 		}
 		item.Value.LastModified = r.Now
@@ -227,13 +255,19 @@ func (s *Settings) change(w http.ResponseWriter, r *azapi.Request, key, label st
 		if err != nil {
 			return err
 		}
-		return answer(w, r, item.Value, version)
+		return answer(w, r, item.Value, version, selected)
 	}
 }
+
+var errUnchanged = errors.New("nothing to change")
 
 // delete answers the setting that was there, 204 when there was none.
 func (s *Settings) delete(w http.ResponseWriter, r *azapi.Request) error {
 	key, label, err := address(r)
+	if err != nil {
+		return err
+	}
+	selected, err := selection(r)
 	if err != nil {
 		return err
 	}
@@ -263,7 +297,7 @@ func (s *Settings) delete(w http.ResponseWriter, r *azapi.Request) error {
 		if err != nil {
 			return err
 		}
-		return answer(w, r, item.Value, item.Version)
+		return answer(w, r, item.Value, item.Version, selected)
 	}
 }
 
@@ -283,6 +317,9 @@ func (s *Settings) setLock(w http.ResponseWriter, r *azapi.Request, to bool) err
 		}
 		if !preconditions(r, etag, exists) {
 			return conditionFailed.New()
+		}
+		if v.Locked == to {
+			return errUnchanged // its ETag stays: nobody has to read it again
 		}
 		v.Locked = to
 		return nil
