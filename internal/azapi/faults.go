@@ -10,6 +10,12 @@ var (
 		Why:    "aksess does not serve this operation of the real service",
 		Fix:    "see the service's list of operations in its README",
 	}
+	badQuery = &fault.Kind{
+		Code: "InvalidUri", Status: 400,
+		Format: "The requested URI does not represent any resource on the server: its query cannot be read.",
+		Why:    "the query has a malformed escape or more parameters than are read; guessing at the rest could choose another operation",
+		Fix:    "percent-encode each name and value of the query",
+	}
 	internal = &fault.Kind{
 		Code: "InternalServerError", Status: 500,
 		Format: "The request could not be completed. Look for the request id in the log.",

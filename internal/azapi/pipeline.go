@@ -80,7 +80,8 @@ func commonHeaders(h http.Header, r *Request) {
 
 // admit does everything between the host and the handler.
 func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
-	r.query = parseQuery(r.URL.RawQuery)
+	var readable bool
+	r.query, readable = parseQuery(r.URL.RawQuery)
 	operation, found, allow := entry.table.find(r.Request, r.query)
 	r.Operation, r.params = operation, found
 	err := s.target(r)
@@ -89,6 +90,10 @@ func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !readable {
+		r.Operation = nil // what was not read may have named another one
+		return badQuery.New()
 	}
 	if operation == nil || !operation.Action.anonymous {
 		if len(entry.service.Audiences) > 0 {

@@ -42,6 +42,11 @@ func TestAdmission(t *testing.T) {
 		{"path", "GET", "a.toy.example/nothing/at/all?" + version, "good", 403, "ToyRefused"},
 		{"anonymous", "GET", "a.toy.example/hello", "", 200, "Hello"},
 		{"anonymous_with_a_bad_token", "GET", "a.toy.example/hello", "bad", 200, "Hello"},
+		// The rest of an unreadable query may have named another operation: GetMeta.
+		{"unreadable_query", "GET", "a.toy.example/items/x?comp=meta&x=%zz&" + version, "good", 400, "InvalidUri"},
+		{"unreadable_query_without_a_token", "GET", "a.toy.example/items/x?comp=meta&x=%zz&" + version, "", 400, "InvalidUri"},
+		{"too_many_parameters", "GET", "a.toy.example/items/x?comp=meta&" + version + strings.Repeat("&a", 20_000), "good", 400, "InvalidUri"},
+		{"semicolon_is_a_letter", "GET", "a.toy.example/items/x?comp=meta&x=a;b&" + version, "good", 200, "GetMeta"},
 		{"own", "GET", "a.toy.example/own?" + version, "poor", 200, "Own"},
 		{"own_needs_a_token", "GET", "a.toy.example/own?" + version, "", 403, "ToyRefused"},
 	}

@@ -160,10 +160,11 @@ func originOf(r *http.Request) access.Origin {
 // maxQuery bounds the parameters of a query; no operation takes a tenth of it.
 const maxQuery = 256
 
-// parseQuery reads a query, decoding names and values. It is nil when a part
-// cannot be decoded or there are more than maxQuery of them.
-func parseQuery(raw string) query {
-	q := make(query, 0, 4)
+// parseQuery reads a query, decoding names and values. It is not ok, and empty,
+// when a part cannot be decoded or there are more than maxQuery of them. A
+// semicolon is a letter.
+func parseQuery(raw string) (q query, ok bool) {
+	q = make(query, 0, 4)
 	for raw != "" {
 		var part string
 		part, raw, _ = strings.Cut(raw, "&")
@@ -172,13 +173,13 @@ func parseQuery(raw string) query {
 		}
 		name, value, _ := strings.Cut(part, "=")
 		name, err := url.QueryUnescape(name)
-		if err != nil || len(q) == maxQuery || strings.Contains(part, ";") {
-			return nil
+		if err != nil || len(q) == maxQuery {
+			return nil, false
 		}
 		if value, err = url.QueryUnescape(value); err != nil {
-			return nil
+			return nil, false
 		}
 		q = append(q, pair{name, value})
 	}
-	return q
+	return q, true
 }

@@ -111,6 +111,9 @@ func refusals() []refusal {
 			return b.post("https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode", url.Values{"client_id": {"04b07795-8ddb-461a-bbee-02f9e1bf7b46"}})
 		}},
 		{"get_token", "AADSTS900561", invalidRequest, 400, "The endpoint only accepts POST requests. Received a GET request.", func(b *workbench) reply { return b.get(tokenURL) }},
+		{"unreadable_query", "AADSTS90023", invalidRequest, 400, "The authentication service request isn't valid. The requested URI does not represent any resource on the server: its query cannot be read.", func(b *workbench) reply {
+			return b.post(tokenURL+"?dc=%zz", b.federated(b.mint(nil)))
+		}},
 		{"no_endpoint", "NotFound", invalidRequest, 404, "The token service has no endpoint /" + tenantID + "/oauth2/v3.0/token.", func(b *workbench) reply {
 			return b.get(strings.Replace(tokenURL, "v2", "v3", 1))
 		}},

@@ -23,11 +23,15 @@ type errorBody struct {
 	URI           string `json:"error_uri,omitempty"`
 }
 
-// renderError writes a refusal as the token service does. An error without a
-// code of ours becomes AADSTS50000 and says nothing of its cause.
+// renderError writes a refusal as the token service does. The pipeline's own
+// becomes AADSTS90023; any other error without a code of ours becomes
+// AADSTS50000 and says nothing of its cause.
 func renderError(w http.ResponseWriter, r *azapi.Request, err error) {
 	var coded *fault.Error
-	if !errors.As(err, &coded) || coded.Kind.Inner == "" {
+	switch found := errors.As(err, &coded); {
+	case found && coded.Kind.Inner == "" && coded.Kind.Status == http.StatusBadRequest:
+		coded = badRequest.New(coded.Message).With(err)
+	case !found || coded.Kind.Inner == "":
 		coded = internalError.New().With(err)
 	}
 	h := w.Header()
