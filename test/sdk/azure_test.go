@@ -139,10 +139,10 @@ func finish(t testing.TB, cmd *exec.Cmd) result {
 	return result{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// deploy makes the scenario by a program under `aksess run`.
-func (a *azure) deploy(t testing.TB) deploy.Scenario {
+// asDeployer runs one of the programs under `aksess run`, told who the deployer is.
+func (a *azure) asDeployer(t testing.TB, program string) result {
 	t.Helper()
-	cmd := a.command(t, []string{envProgram + "=deploy"}, "run", "--", os.Args[0])
+	cmd := a.command(t, []string{envProgram + "=" + program}, "run", "--", os.Args[0])
 	input, err := json.Marshal(deploy.Deployer{
 		TenantID: a.TenantID, SubscriptionID: a.SubscriptionID, ClientID: a.Deployer.ClientID, ClientSecret: a.Deployer.ClientSecret,
 	})
@@ -150,7 +150,13 @@ func (a *azure) deploy(t testing.TB) deploy.Scenario {
 		t.Fatal(err)
 	}
 	cmd.Stdin = bytes.NewReader(input)
-	r := finish(t, cmd)
+	return finish(t, cmd)
+}
+
+// deploy makes the scenario.
+func (a *azure) deploy(t testing.TB) deploy.Scenario {
+	t.Helper()
+	r := a.asDeployer(t, "deploy")
 	if r.code != 0 {
 		t.Fatalf("deploying the scenario ended with %d\n%s", r.code, r.stderr)
 	}

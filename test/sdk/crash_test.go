@@ -64,7 +64,8 @@ func TestKill(t *testing.T) {
 		connectAll(t, a, kinds)
 		verifyAll(t, kinds, ledgers)
 		if t.Failed() {
-			t.Fatalf("cycle %d\n%s", cycle, a.logText(t))
+			log := a.logText(t)
+			t.Fatalf("cycle %d, whose log ends\n%s", cycle, log[max(0, len(log)-4000):])
 		}
 		writeUntilKilled(t, a, kinds, ledgers, cycle, random)
 		a = launch(t, "--state", state)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aksess/aksess/test/sdk/check"
 	"github.com/aksess/aksess/test/sdk/dataplane"
 	"github.com/aksess/aksess/test/sdk/deploy"
 )
@@ -22,15 +23,22 @@ const envProgram = "SDK_PROGRAM"
 func programs() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"deploy": func(ctx context.Context) error {
-			var as deploy.Deployer
-			if err := json.NewDecoder(os.Stdin).Decode(&as); err != nil {
-				return fmt.Errorf("reading the deployer from standard input: %w", err)
+			as, err := readDeployer()
+			if err != nil {
+				return err
 			}
 			made, err := deploy.Run(ctx, as)
 			if err != nil {
 				return err
 			}
 			return json.NewEncoder(os.Stdout).Encode(made)
+		},
+		"remove": func(ctx context.Context) error {
+			as, err := readDeployer()
+			if err != nil {
+				return err
+			}
+			return deploy.Remove(ctx, as, &check.Report{Out: os.Stdout})
 		},
 		"dataplane": func(ctx context.Context) error { return dataplane.Run(ctx, os.Stdout) },
 		"get":       func(ctx context.Context) error { return get(ctx, os.Args[1]) },
@@ -51,6 +59,14 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func readDeployer() (deploy.Deployer, error) {
+	var as deploy.Deployer
+	if err := json.NewDecoder(os.Stdin).Decode(&as); err != nil {
+		return as, fmt.Errorf("reading the deployer from standard input: %w", err)
+	}
+	return as, nil
 }
 
 // get prints the status and the body of an answer.

@@ -3,11 +3,47 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/azappconfig"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue"
 	"github.com/google/uuid"
+
+	"github.com/aksess/aksess/test/sdk/check"
 )
+
+// denied: who owns the subscription may do everything to resources and nothing
+// to the data in them, until a role for the data says otherwise.
+func (d *deployment) denied(ctx context.Context) error {
+	blobs, err := azblob.NewClient("https://"+Account+".blob.core.windows.net/", d.credential, nil)
+	if err != nil {
+		return err
+	}
+	_, err = blobs.UploadBuffer(ctx, Container, "refused", []byte("x"), nil)
+	if err := check.Refused(err, http.StatusForbidden, "AuthorizationPermissionMismatch"); err != nil {
+		return fmt.Errorf("blob: %w", err)
+	}
+	queues, err := azqueue.NewServiceClient("https://"+Account+".queue.core.windows.net/", d.credential, nil)
+	if err != nil {
+		return err
+	}
+	_, err = queues.NewQueueClient(Queue).EnqueueMessage(ctx, "refused", nil)
+	if err := check.Refused(err, http.StatusForbidden, "AuthorizationPermissionMismatch"); err != nil {
+		return fmt.Errorf("message: %w", err)
+	}
+	settings, err := azappconfig.NewClient("https://"+Store+".azconfig.io", d.credential, nil)
+	if err != nil {
+		return err
+	}
+	_, err = settings.SetSetting(ctx, "refused", to.Ptr("x"), nil)
+	if err := check.Refused(err, http.StatusForbidden, ""); err != nil {
+		return fmt.Errorf("setting: %w", err)
+	}
+	return nil
+}
 
 // roles grants by the names of the roles, as people do, on the resources themselves.
 func (d *deployment) roles(ctx context.Context) error {

@@ -79,6 +79,7 @@ func Run(ctx context.Context, as Deployer) (Scenario, error) {
 		{"vault", d.vault},
 		{"store", d.store},
 		{"storage", d.storage},
+		{"denied", d.denied},
 		{"roles", d.roles},
 		{"secrets", d.secrets},
 		{"settings", d.settings},
