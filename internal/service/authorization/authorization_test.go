@@ -308,6 +308,13 @@ func TestCustomRole(t *testing.T) {
 			t.Errorf("custom roles of the subscription with %q: got %d, want %d", filter, got, want)
 		}
 	}
+	// The tenant's list is open to everyone, and holds of the custom roles what the caller may read.
+	for caller, want := range map[string]int{armtest.Nobody: 0, armtest.Reader: 1} {
+		list := w.Want(armtest.Request{Path: definitions + "?$filter=type+eq+'customrole'+and+atScopeAndBelow()", As: caller}, 200, "")
+		if got := strings.Count(list.Body, `"CustomRole"`); got != want {
+			t.Errorf("custom roles of the tenant as %s: got %d, want %d", caller, got, want)
+		}
+	}
 	// It works, and only where it can be assigned.
 	w.Want(armtest.Request{Method: "PUT", Path: armtest.S + assignments + "/" + guid(1), Body: body(definitions+"/"+guid(5), armtest.ObjectID(armtest.Nobody), "principalType", "ServicePrincipal")}, 404, "RoleDefinitionDoesNotExist")
 	w.Want(armtest.Request{Method: "PUT", Path: armtest.RG + assignments + "/" + guid(1), Body: body(definitions+"/"+guid(5), armtest.ObjectID(armtest.Nobody), "principalType", "ServicePrincipal")}, 201, "")

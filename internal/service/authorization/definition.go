@@ -56,12 +56,36 @@ func (h *handlers) listDefinitions(w http.ResponseWriter, r *azapi.Request) erro
 	}
 	var entries []arm.Entry
 	for _, role := range roles {
-		if filter.Matches(definitionSubject(role)) && listed(role, scope, r.Query("$filter")) {
+		if !filter.Matches(definitionSubject(role)) || !listed(role, scope, r.Query("$filter")) {
+			continue
+		}
+		_, visible, err := visibleAt(r, role)
+		if err != nil {
+			return err
+		}
+		if visible {
 			wire := definitionOf(scope, role)
 			entries = append(entries, arm.Entry{ID: wire.ID, Value: wire})
 		}
 	}
 	return arm.WriteList(w, r, entries)
+}
+
+// visibleAt returns a scope at which the caller may read the role. What the
+// pipeline did not decide about, the roles of the tenant, it decides here: a
+// custom role names scopes that not everyone may know of.
+func visibleAt(r *azapi.Request, role access.RoleDefinition) (scope string, visible bool, err error) {
+	read := azapi.Control(typeDefinition + "/read")
+	if role.Type != access.TypeCustom || r.Operation.Action == read {
+		return "/", true, nil
+	}
+	for _, scope := range role.AssignableScopes {
+		verdict, err := r.Allowed(r.Context(), read, scope)
+		if err != nil || verdict.Allowed {
+			return scope, verdict.Allowed, err
+		}
+	}
+	return "", false, nil
 }
 
 // listed reports whether a role can be assigned at the scope or, where
@@ -105,33 +129,20 @@ func (h *handlers) getDefinition(w http.ResponseWriter, r *azapi.Request) error 
 }
 
 // getDefinitionOfTenant finds a role by its GUID alone. A custom role is shown
-// to those who may read it at one of its scopes.
+// to those who may read it at one of its scopes; others do not learn which.
 func (h *handlers) getDefinitionOfTenant(w http.ResponseWriter, r *azapi.Request) error {
 	role, err := h.Book.Role(r.Context(), r.Param("name"))
 	if err != nil {
 		return err
 	}
-	scope := "/"
-	if role.Type == access.TypeCustom {
-		read := azapi.Control(typeDefinition + "/read")
-		if scope, err = allowedAtAny(r, read, role.AssignableScopes); err != nil {
-			return err
-		}
+	scope, visible, err := visibleAt(r, role)
+	if err != nil {
+		return err
+	}
+	if !visible {
+		return arm.Forbidden(r, azapi.Control(typeDefinition+"/read"), r.Scope())
 	}
 	return azapi.WriteJSON(w, http.StatusOK, definitionOf(scope, role))
-}
-
-func allowedAtAny(r *azapi.Request, action azapi.Action, scopes []string) (string, error) {
-	for _, scope := range scopes {
-		verdict, err := r.Allowed(r.Context(), action, scope)
-		if err != nil {
-			return "", err
-		}
-		if verdict.Allowed {
-			return scope, nil
-		}
-	}
-	return "", arm.Forbidden(r, action, scopes[0])
 }
 
 // definitionBody is a custom role as a client sends it.
