@@ -70,12 +70,34 @@ func New(o Options) *Issuers {
 // Create makes an issuer with its first key. It is instant while the pool has a
 // spare key. region is a location's short name, "westeurope".
 func (s *Issuers) Create(ctx context.Context, region, tenantID string) (Issuer, error) {
+	issuer, write, err := s.Prepare(region, tenantID)
+	if err != nil {
+		return Issuer{}, err
+	}
+	if _, err := s.options.Store.Apply(ctx, write); err != nil {
+		return Issuer{}, fmt.Errorf("storing issuer %q: %w", issuer.ID, err)
+	}
+	return issuer, s.MakeKey(ctx, issuer.ID)
+}
+
+// MakeKey makes the first key of an issuer, which the first token or look at
+// the keys would wait for otherwise. It does nothing when there is a key.
+func (s *Issuers) MakeKey(ctx context.Context, id string) error {
+	if _, err := s.ring(strings.ToLower(id)).Signing(ctx); err != nil {
+		return fmt.Errorf("making the key of issuer %q: %w", id, err)
+	}
+	return nil
+}
+
+// Prepare names a new issuer and returns the write that makes it, for a caller
+// that stores it in one step with its owner. MakeKey completes it.
+func (s *Issuers) Prepare(region, tenantID string) (Issuer, store.Op, error) {
 	region, tenantID = strings.ToLower(region), strings.ToLower(tenantID)
 	if !isRegion(region) {
-		return Issuer{}, fmt.Errorf("region %q is not a location's short name such as \"westeurope\"", region)
+		return Issuer{}, store.Op{}, fmt.Errorf("region %q is not a location's short name such as \"westeurope\"", region)
 	}
 	if !chain.IsGUID(tenantID) {
-		return Issuer{}, fmt.Errorf("tenant %q is not a GUID", tenantID)
+		return Issuer{}, store.Op{}, fmt.Errorf("tenant %q is not a GUID", tenantID)
 	}
 	id := strings.ToLower(s.options.NewID())
 	issuer := Issuer{
@@ -85,13 +107,8 @@ func (s *Issuers) Create(ctx context.Context, region, tenantID string) (Issuer, 
 		TenantID: tenantID,
 		Created:  s.options.Now(),
 	}
-	if _, err := s.records.Put(ctx, id, issuer, store.Absent()); err != nil {
-		return Issuer{}, fmt.Errorf("storing issuer %q: %w", id, err)
-	}
-	if _, err := s.ring(id).Signing(ctx); err != nil {
-		return Issuer{}, fmt.Errorf("making the key of issuer %q: %w", id, err)
-	}
-	return issuer, nil
+	write, err := s.records.PutOp(id, issuer, store.Absent())
+	return issuer, write, err
 }
 
 func isRegion(s string) bool {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,8 +50,8 @@ func (s *Clusters) authenticated(handle func(http.ResponseWriter, *azapi.Request
 		if err != nil {
 			return err
 		}
-		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(token), []byte(item.Value.Token)) != 1 {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(token), []byte(item.Value.Token)) != 1 {
 			return unauthorized.New()
 		}
 		return handle(w, r, item.Value)
@@ -84,11 +86,18 @@ func getVersion(w http.ResponseWriter, _ *azapi.Request, h host) error {
 // getServiceAccount answers the service account that a token would be for. The
 // driver keeps none: the annotations say which identity trusts its tokens.
 func (s *Clusters) getServiceAccount(w http.ResponseWriter, r *azapi.Request, h host) error {
-	from, err := s.Issuers.Get(r.Context(), h.IssuerID)
+	subject, err := subjectOf(r)
 	if err != nil {
 		return err
 	}
-	annotations, err := s.annotations(r.Context(), from, chain.Subject(r.Param("namespace"), r.Param("name")))
+	from, err := s.Issuers.Get(r.Context(), h.IssuerID)
+	if errors.Is(err, issuer.ErrNotFound) {
+		return clusterNotFound.New(r.Host) // deleted at this moment
+	}
+	if err != nil {
+		return err
+	}
+	annotations, err := s.annotations(r.Context(), from, subject)
 	if err != nil {
 		return err
 	}
@@ -97,6 +106,26 @@ func (s *Clusters) getServiceAccount(w http.ResponseWriter, r *azapi.Request, h 
 		"metadata": map[string]any{"namespace": r.Param("namespace"), "name": r.Param("name"), "annotations": annotations},
 	})
 }
+
+// subjectOf is the subject of the path's service account.
+func subjectOf(r *azapi.Request) (string, error) {
+	for _, name := range []string{r.Param("namespace"), r.Param("name")} {
+		if len(name) > maxName || !objectName.MatchString(name) {
+			return "", wrongPath.New(fmt.Sprintf("%.64s", name))
+		}
+	}
+	return chain.Subject(r.Param("namespace"), r.Param("name")), nil
+}
+
+// objectName is what Kubernetes names service accounts by
+// (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names).
+var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+const (
+	maxName      = 253
+	maxAudiences = 32 // more make tokens that no header holds
+	maxAudience  = 1024
+)
 
 // annotations name the one identity that trusts the subject; none when no
 // identity does or several do, for then a person has to choose.
@@ -151,6 +180,15 @@ func (s *Clusters) createToken(w http.ResponseWriter, r *azapi.Request, h host) 
 	if err := r.DecodeJSON(&request); err != nil {
 		return badObject.New(err.Error())
 	}
+	if _, err := subjectOf(r); err != nil {
+		return err
+	}
+	if request.Kind != "" && request.Kind != "TokenRequest" {
+		return badObject.New(fmt.Sprintf("the object is a %.64s, not a TokenRequest", request.Kind))
+	}
+	if err := checkAudiences(request.Spec.Audiences); err != nil {
+		return err
+	}
 	if request.Spec.BoundObjectRef != nil {
 		return invalidRequest.New("spec.boundObjectRef: the issuer-only driver has no objects to bind to")
 	}
@@ -165,6 +203,9 @@ func (s *Clusters) createToken(w http.ResponseWriter, r *azapi.Request, h host) 
 		Namespace: r.Param("namespace"), ServiceAccount: r.Param("name"),
 		Audiences: request.Spec.Audiences, ExpirationSeconds: seconds, Now: r.Now,
 	})
+	if errors.Is(err, issuer.ErrNotFound) {
+		return clusterNotFound.New(r.Host) // deleted at this moment
+	}
 	if err != nil {
 		return err
 	}
@@ -172,4 +213,16 @@ func (s *Clusters) createToken(w http.ResponseWriter, r *azapi.Request, h host) 
 	request.Spec.ExpirationSeconds = &seconds
 	request.Status.Token, request.Status.ExpirationTimestamp = token, expiryOf(r.Now, seconds)
 	return azapi.WriteJSON(w, http.StatusCreated, request)
+}
+
+func checkAudiences(audiences []string) error {
+	if len(audiences) > maxAudiences {
+		return invalidRequest.New(fmt.Sprintf("spec.audiences: there are %d, at most %d", len(audiences), maxAudiences))
+	}
+	for _, audience := range audiences {
+		if audience == "" || len(audience) > maxAudience {
+			return invalidRequest.New(fmt.Sprintf("spec.audiences: each must have 1 to %d bytes", maxAudience))
+		}
+	}
+	return nil
 }

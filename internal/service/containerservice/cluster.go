@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -66,6 +67,7 @@ func New(c Clusters) *Clusters {
 
 var (
 	clusterName = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]$`)
+	version     = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
 	dnsPrefix   = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9-]{0,52}[a-zA-Z0-9]$`)
 )
 
@@ -74,15 +76,16 @@ var (
 func (s *Clusters) Type() *arm.Type {
 	return &arm.Type{
 		Name:         TypeCluster,
-		DeleteStatus: 202,
+		DeleteStatus: 204, // at once; a 202 would owe the client an address to poll
 		ValidName: func(name string) error {
 			if !clusterName.MatchString(name) {
-				return badClusterName.New(name)
+				return badCluster.New(fmt.Sprintf("The value of parameter resourceName is invalid. Error details: '%.64s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit. Please see https://aka.ms/aks-naming-rules for more details.", name))
 			}
 			return nil
 		},
-		Put:    s.put,
-		Delete: s.delete,
+		Put:     s.put,
+		Written: s.written,
+		Delete:  s.delete,
 		Actions: []arm.PostAction{
 			{Name: "listClusterAdminCredential", Handle: s.adminCredential},
 			{Name: "listClusterUserCredential", Handle: s.userCredential},
@@ -97,22 +100,22 @@ type properties struct {
 	NodeResourceGroup    string `json:"nodeResourceGroup"`
 	DisableLocalAccounts bool   `json:"disableLocalAccounts"`
 	AgentPoolProfiles    []map[string]any
-	OIDCIssuerProfile    *struct{ Enabled bool } `json:"oidcIssuerProfile"`
+	OIDCIssuerProfile    struct{ Enabled bool } `json:"oidcIssuerProfile"`
 }
 
-func (s *Clusters) put(ctx context.Context, c arm.Change) error {
-	var p properties
-	merged := map[string]any{}
-	if err := c.New.Decode(&p); err != nil {
-		return badCluster.New("The cluster's properties are not valid: " + err.Error())
+func (s *Clusters) put(_ context.Context, c arm.Change) error {
+	p, err := read(c.New)
+	if err != nil {
+		return err
 	}
+	if err := p.validate(c.Old); err != nil {
+		return err
+	}
+	merged := map[string]any{}
 	if err := c.New.Decode(&merged); err != nil {
 		return badCluster.New("The cluster's properties must be an object.")
 	}
-	if !dnsPrefix.MatchString(p.DNSPrefix) {
-		return badCluster.New(fmt.Sprintf("The value of parameter dnsPrefix is invalid: '%.64s' must be 1 to 54 letters, digits and hyphens.", p.DNSPrefix))
-	}
-	own, err := s.own(ctx, c, p)
+	own, err := s.own(c, p)
 	if err != nil {
 		return err
 	}
@@ -120,7 +123,8 @@ func (s *Clusters) put(ctx context.Context, c arm.Change) error {
 	if err := s.identity(c, own); err != nil {
 		return err
 	}
-	record, err := s.hosts.PutOp(own.FQDN, host{ResourceID: c.New.ID, IssuerID: own.IssuerID, Token: own.Token, Version: merged["kubernetesVersion"].(string)}, store.Always())
+	version, _ := merged["kubernetesVersion"].(string) // a string: see properties
+	record, err := s.hosts.PutOp(own.FQDN, host{ResourceID: c.New.ID, IssuerID: own.IssuerID, Token: own.Token, Version: version}, store.Always())
 	if err != nil {
 		return err
 	}
@@ -131,18 +135,58 @@ func (s *Clusters) put(ctx context.Context, c arm.Change) error {
 	return c.New.SetProperties(merged)
 }
 
+// read decodes a cluster's properties.
+func read(r *arm.Resource) (properties, error) {
+	var p properties
+	err := r.Decode(&p)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return p, badCluster.New(fmt.Sprintf("The cluster's properties are not valid: the value of '%s' is a %s, which is not expected there.", kind.Field, kind.Value))
+	case err != nil:
+		return p, badCluster.New("The cluster's properties are not valid.")
+	}
+	return p, nil
+}
+
+// validate refuses what AKS refuses, changes of what is fixed at creation among
+// it (https://learn.microsoft.com/azure/aks/use-oidc-issuer).
+func (p properties) validate(old *arm.Resource) error {
+	if !dnsPrefix.MatchString(p.DNSPrefix) {
+		return badCluster.New(fmt.Sprintf("The value of parameter dnsPrefix is invalid: '%.64s' must be 1 to 54 letters, digits and hyphens.", p.DNSPrefix))
+	}
+	if p.KubernetesVersion != "" && !version.MatchString(p.KubernetesVersion) {
+		return badCluster.New(fmt.Sprintf("The value of parameter kubernetesVersion is invalid: '%.64s' must be of the form 1.33 or 1.33.2.", p.KubernetesVersion))
+	}
+	if old == nil {
+		return nil
+	}
+	before, err := read(old)
+	switch {
+	case err != nil:
+		return err
+	case before.DNSPrefix != p.DNSPrefix:
+		return fixedProperty.New("dnsPrefix")
+	case before.OIDCIssuerProfile.Enabled && !p.OIDCIssuerProfile.Enabled:
+		return issuerStays.New()
+	}
+	return nil
+}
+
 // own returns the cluster's own state, made on create. Every cluster has an
-// issuer; the profile says whether its URL is shown.
-func (s *Clusters) own(ctx context.Context, c arm.Change, p properties) (private, error) {
+// issuer; the profile says whether its URL is shown. The issuer is written with
+// the cluster, so that neither is there without the other.
+func (s *Clusters) own(c arm.Change, p properties) (private, error) {
 	var own private
 	if c.Old != nil {
 		err := json.Unmarshal(c.Old.Private, &own)
 		return own, err
 	}
-	created, err := s.Issuers.Create(ctx, c.New.Location, s.TenantID)
+	created, write, err := s.Issuers.Prepare(c.New.Location, s.TenantID)
 	if err != nil {
 		return own, fmt.Errorf("creating the issuer of cluster %q: %w", c.New.Name, err)
 	}
+	c.Also(write)
 	random := make([]byte, 36)
 	rand.Read(random) // never fails: see crypto/rand.Read
 	return private{
@@ -150,6 +194,15 @@ func (s *Clusters) own(ctx context.Context, c arm.Change, p properties) (private
 		FQDN:        strings.ToLower(p.DNSPrefix) + "-" + hex.EncodeToString(random[:4]) + ".hcp." + c.New.Location + ".azmk8s.io",
 		PrincipalID: s.NewID(), KubeletID: s.NewID(), KubeletApp: s.NewID(),
 	}, nil
+}
+
+// written makes the issuer's key, so that the first token finds it.
+func (s *Clusters) written(ctx context.Context, r *arm.Resource) error {
+	var own private
+	if err := json.Unmarshal(r.Private, &own); err != nil {
+		return err
+	}
+	return s.Issuers.MakeKey(ctx, own.IssuerID)
 }
 
 // fill sets what AKS computes, and leaves what was sent.
@@ -169,8 +222,10 @@ func fill(merged map[string]any, c arm.Change, p properties, own private) {
 	setDefault(merged, "enableRBAC", true)
 	setDefault(merged, "supportPlan", "KubernetesOfficial")
 	setDefault(merged, "maxAgentPools", 100)
-	if profile, ok := merged["oidcIssuerProfile"].(map[string]any); ok && profile["enabled"] == true {
-		profile["issuerURL"] = own.IssuerURL
+	if p.OIDCIssuerProfile.Enabled {
+		merged["oidcIssuerProfile"] = map[string]any{"enabled": true, "issuerURL": own.IssuerURL}
+	} else if merged["oidcIssuerProfile"] != nil {
+		merged["oidcIssuerProfile"] = map[string]any{"enabled": false}
 	}
 	kubelet := "/subscriptions/" + id.Subscription + "/resourceGroups/" + group +
 		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + c.New.Name + "-agentpool"

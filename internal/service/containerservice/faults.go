@@ -7,12 +7,15 @@ import (
 
 // Refusals of the cluster as a resource.
 var (
-	badClusterName = &fault.Kind{Code: "InvalidParameter", Inner: "ClusterName", Status: 400,
-		Format: "The value of parameter resourceName is invalid. Error details: '%s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit. Please see https://aka.ms/aks-naming-rules for more details.",
-		Why:    "cluster names follow AKS' rules", Fix: "choose another name"}
-	badCluster = &fault.Kind{Code: "InvalidParameter", Inner: "Cluster", Status: 400,
-		Format: "%s", Why: "the cluster's properties are not valid", Fix: "correct the property that the message names"}
-	localAccountsDisabled = &fault.Kind{Code: "BadRequest", Inner: "LocalAccountsDisabled", Status: 400,
+	badCluster = &fault.Kind{Code: "InvalidParameter", Status: 400,
+		Format: "%s", Why: "the cluster's name or properties are not valid", Fix: "correct what the message names"}
+	fixedProperty = &fault.Kind{Code: "PropertyChangeNotAllowed", Status: 409,
+		Format: "Provisioning of resource(s) for the cluster failed. Error details: Changing property '%s' is not allowed.",
+		Why:    "the property is fixed at creation", Fix: "keep the value, or create another cluster"}
+	issuerStays = &fault.Kind{Code: "OIDCIssuerFeatureCannotBeDisabled", Status: 400,
+		Format: "OIDC issuer feature cannot be disabled once it is enabled.",
+		Why:    "workloads rely on the issuer", Fix: "leave oidcIssuerProfile.enabled as it is"}
+	localAccountsDisabled = &fault.Kind{Code: "GetCredentialNotAllowed", Status: 400,
 		Format: "Getting static credential is not allowed because this cluster is set to disable local accounts.",
 		Why:    "the cluster has disableLocalAccounts", Fix: "use the user credential"}
 )
@@ -27,6 +30,8 @@ var (
 		Format: "TokenRequest is invalid: %s", Why: "the request asks for what Kubernetes would refuse", Fix: "correct the field that the message names"}
 	badObject = &fault.Kind{Code: "BadRequest", Inner: "TokenRequest", Status: 400, Link: chain.LinkServiceAccount,
 		Format: "%s", Why: "the body is not an object of the API", Fix: "send an authentication.k8s.io/v1 TokenRequest"}
+	wrongPath = &fault.Kind{Code: "NotFound", Inner: "Path", Status: 404, Link: chain.LinkServiceAccount,
+		Format: "%q is no name of a namespace or service account", Why: "the name is not one that Kubernetes takes", Fix: "correct the name"}
 	issuerOnly = &fault.Kind{Code: "NotImplemented", Inner: "Cluster", Status: 501, Link: chain.LinkServiceAccount,
 		Format: "%s %s: this cluster has the issuer-only driver, which answers service accounts and their tokens and runs no Kubernetes",
 		Why:    "the cluster is an OIDC issuer without an API server", Fix: "use a cluster with a control plane, or attach one"}

@@ -26,8 +26,8 @@ func (s *Clusters) kubeconfig(name string, own private) ([]byte, error) {
 }
 
 func (s *Clusters) adminCredential(w http.ResponseWriter, _ *azapi.Request, r *arm.Resource) error {
-	var p properties
-	if err := r.Decode(&p); err != nil {
+	p, err := read(r)
+	if err != nil {
 		return err
 	}
 	if p.DisableLocalAccounts {
