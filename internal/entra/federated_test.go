@@ -198,8 +198,7 @@ func TestConfusedDeputy(t *testing.T) {
 			return b.exchange(form)
 		}},
 		{"identity_with_another_credential", "AADSTS700213", func(b *workbench) reply {
-			other := fresh(b, tenantID, "id-other")
-			b.identity, other = other, b.identity
+			b.identity = fresh(b, tenantID, "id-other")
 			b.trust("other", b.cluster.URL, chain.Subject("widemo", "other"), chain.TokenAudience)
 			return b.exchange(b.federated(b.mint(nil)))
 		}},

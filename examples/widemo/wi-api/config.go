@@ -45,4 +45,6 @@ func readConfig(path string) (config, error) {
 
 func (c config) blobURL() string { return "https://" + c.BlobStorageName + ".blob.core.windows.net/" }
 
-func (c config) queueURL() string { return "https://" + strings.TrimSuffix(c.QueueStorageName, "/") + "/" }
+func (c config) queueURL() string {
+	return "https://" + strings.TrimSuffix(c.QueueStorageName, "/") + "/"
+}
