@@ -308,6 +308,7 @@ func TestWritersAtTheSameTime(t *testing.T) {
 			t.Errorf("put: got %d %s", got.Status, got.Body)
 		}
 	})
+	got := w.Want(apptest.Request{URL: cluster}, 200, "")
 	for i := range 6 {
 		if got.Get(fmt.Sprint("properties.p", i)) != fmt.Sprint(i) {
 			t.Errorf("an update was lost: %s", got.Body)
