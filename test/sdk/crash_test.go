@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -54,8 +55,8 @@ func TestKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	state := filepath.Join(t.TempDir(), "state")
 	a := launch(t, "--state", state)
-	a.deploy(t)
-	kinds := []kind{&secretKind{}, &settingKind{}, &blobKind{}, &blobKind{blocks: true}, &messageKind{}}
+	scenario := a.deploy(t)
+	kinds := []kind{&secretKind{}, &settingKind{}, &blobKind{}, &blobKind{blocks: true}, &messageKind{}, &credentialKind{scenario: scenario}}
 	ledgers := make([]*ledger, len(kinds))
 	for i := range ledgers {
 		ledgers[i] = &ledger{}
@@ -68,6 +69,9 @@ func TestKill(t *testing.T) {
 			t.Fatalf("cycle %d, whose log ends\n%s", cycle, log[max(0, len(log)-4000):])
 		}
 		writeUntilKilled(t, a, kinds, ledgers, cycle, random)
+		if cycle%5 == 0 {
+			killAtStart(t, state, random)
+		}
 		a = launch(t, "--state", state)
 	}
 	connectAll(t, a, kinds)
@@ -131,12 +135,16 @@ func verifyAll(t *testing.T, kinds []kind, ledgers []*ledger) {
 func verify(ctx context.Context, k kind, l *ledger) error {
 	var wrong []error
 	for _, key := range l.keys() {
+		before := l.state(key)
 		got, err := k.read(ctx, key)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", key, err))
 			continue
 		}
 		wrong = append(wrong, l.settle(key, got))
+		if c, ok := k.(*credentialKind); ok && before != absent && before != got {
+			wrong = append(wrong, c.refused(ctx, before))
+		}
 	}
 	if m, ok := k.(*messageKind); ok {
 		wrong = append(wrong, m.reset(ctx, l))
@@ -174,4 +182,18 @@ func writeUntilKilled(t *testing.T, a *azure, kinds []kind, ledgers []*ledger, c
 	}
 	_ = a.cmd.Wait() // "signal: killed"
 	writers.Wait()
+}
+
+// killAtStart kills a process somewhere between its start and its first answer:
+// what it recovers, it must be able to recover again.
+func killAtStart(t *testing.T, state string, random *rand.Rand) {
+	t.Helper()
+	cmd := exec.Command(aksess(t), "up", "--state", state)
+	cmd.Env = cleanEnviron()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Duration(random.Int64N(int64(longest)))) // the moment of the kill
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
 }

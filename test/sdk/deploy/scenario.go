@@ -45,7 +45,8 @@ type Scenario struct {
 	IssuerURL   string `json:"issuerUrl"`
 	Token       string `json:"token"`      // of the service account, as the kubelet would project it
 	Foreign     string `json:"foreign"`    // the token of a service account that no identity trusts
-	AdminToken  string `json:"adminToken"` // of the cluster's kubeconfig
+	APIServer   string `json:"apiServer"`  // of the cluster's kubeconfig
+	AdminToken  string `json:"adminToken"` // of the same
 }
 
 // Secret is the value of the scenario's secret: distinctive, so that a search

@@ -30,9 +30,10 @@ func (d *deployment) token(ctx context.Context, account string) (string, error) 
 	if err := json.Unmarshal(d.kubeconfig, &config); err != nil || len(config.Clusters) != 1 || len(config.Users) != 1 {
 		return "", fmt.Errorf("the kubeconfig has %d clusters and %d users, want one of each: %w", len(config.Clusters), len(config.Users), err)
 	}
+	d.APIServer = strings.TrimSuffix(config.Clusters[0].Cluster.Server, "/")
 	d.AdminToken = config.Users[0].User.Token
 	const body = `{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"audiences":["api://AzureADTokenExchange"],"expirationSeconds":3600}}`
-	at := strings.TrimSuffix(config.Clusters[0].Cluster.Server, "/") + "/api/v1/namespaces/" + Namespace + "/serviceaccounts/" + account + "/token"
+	at := d.APIServer + "/api/v1/namespaces/" + Namespace + "/serviceaccounts/" + account + "/token"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return "", err
