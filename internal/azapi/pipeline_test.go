@@ -1,8 +1,11 @@
 package azapi_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -114,6 +117,20 @@ func TestEvents(t *testing.T) {
 	}
 	if refused.Status != 403 || refused.Err == nil || refused.Verdict.Allowed || refused.Verdict.Link != chain.LinkAccess || refused.Caller.ObjectID != "poor" {
 		t.Errorf("event of what was refused: got %+v", refused)
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	var log bytes.Buffer
+	c := config(new(events))
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	server, err := azapi.New([]*azapi.Service{toy()}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "https://a.toy.example/hello/"+strings.Repeat("x", 60_000), nil))
+	if got := log.Len(); got == 0 || got > 8<<10 {
+		t.Errorf("the line of a path of 60 kB: got %d bytes, want 8 KiB at most", got)
 	}
 }
 

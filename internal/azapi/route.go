@@ -71,6 +71,11 @@ func (c route) shape() string {
 	return b.String()
 }
 
+// maxPrefixed bounds the segments of a path that a leading {name...} is looked
+// for in: an ARM id has 2048 characters at most, so no more segments than that.
+// A longer path has no operation, which costs next to nothing to find out.
+const maxPrefixed = 1024
+
 // match returns the parameters when the escaped path segments fit, else nil.
 func (c route) match(raw string, path []string) params {
 	fixed := len(c.segments)
@@ -79,6 +84,9 @@ func (c route) match(raw string, path []string) params {
 	}
 	if c.prefix == "" {
 		return c.matchAt(raw, path, 0)
+	}
+	if len(path) > maxPrefixed {
+		return nil
 	}
 	if c.rest == "" {
 		return c.matchAt(raw, path, len(path)-fixed)
@@ -198,7 +206,11 @@ func selectorKey(selectors []string, query map[string]string) string {
 func (t *table) find(r *http.Request, q query) (*Operation, params, []string) {
 	raw := r.URL.EscapedPath()
 	var room [16]string // on the stack: few paths are longer
-	path := splitPath(room[:0], raw)
+	path := room[:0]
+	if n := countSegments(raw); n > len(room) {
+		path = make([]string, 0, n)
+	}
+	path = splitPath(path, raw)
 	var allow []string
 	for i := range t.routes {
 		c := &t.routes[i]
@@ -234,6 +246,18 @@ func (t *table) selected(operation *Operation, q query) bool {
 		}
 	}
 	return true
+}
+
+// countSegments is how many segments splitPath finds.
+func countSegments(path string) int {
+	n, inside := 0, false
+	for i := range len(path) {
+		if path[i] != '/' && !inside {
+			n++
+		}
+		inside = path[i] != '/'
+	}
+	return n
 }
 
 // splitPath appends the segments of an escaped path, ignoring doubled and

@@ -5,11 +5,41 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/aksess/aksess/internal/azapi"
 )
+
+// maxPrefixed is the bound of the segments below which a leading {name...} is looked for.
+const maxPrefixed = 1024
+
+// TestCostOfHostilePaths: what an unauthenticated caller can make the router
+// do stays within 1 MiB, at the longest path that a listener lets through.
+func TestCostOfHostilePaths(t *testing.T) {
+	server, err := azapi.New([]*azapi.Service{toy()}, config(new(events)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"segments": strings.Repeat("/a", 30_000) + "/providers/Toy/x", "slashes": strings.Repeat("/", 60_000) + "x",
+		"literals": strings.Repeat("/between", 7_000), "escapes": "/items/" + strings.Repeat("%41", 20_000), "query": "/items/x?" + strings.Repeat("a&", 30_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			const times = 10
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range times {
+				server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "https://a.toy.example"+path, nil))
+			}
+			runtime.ReadMemStats(&after)
+			if got := (after.TotalAlloc - before.TotalAlloc) / times; got > 1<<20 {
+				t.Errorf("one request: got %d bytes allocated, want 1 MiB at most", got)
+			}
+		})
+	}
+}
 
 func TestRoutes(t *testing.T) {
 	w := start(t, toy())
@@ -36,11 +66,14 @@ func TestRoutes(t *testing.T) {
 		{"a/b/providers/Toy/n", map[string]string{"operation": "GetAbove", "name": "n", "scope": "a/b"}},
 		{"providers/Toy/providers/Toy/n", map[string]string{"operation": "GetAbove", "name": "n", "scope": "providers/Toy"}},
 		{"a/between/b/c", map[string]string{"operation": "GetBetween", "scope": "a", "rest": "b/c"}},
+		{strings.Repeat("a/", maxPrefixed-3) + "providers/toy/n", map[string]string{"operation": "GetAbove", "name": "n", "scope": strings.Repeat("a/", maxPrefixed-4) + "a"}},
+		{strings.Repeat("a/", maxPrefixed-2) + "providers/toy/n", nil},
+		{"box/b/" + strings.Repeat("a/", 2*maxPrefixed) + "z", map[string]string{"operation": "GetBlob", "box": "b", "blob": strings.Repeat("a/", 2*maxPrefixed) + "z"}},
 		{"items", nil},
 		{"items/x/y", nil},
 	}
 	for _, c := range cases {
-		t.Run(strings.NewReplacer("/", "_", " ", "_").Replace(c.path), func(t *testing.T) {
+		t.Run(strings.NewReplacer("/", "_", " ", "_").Replace(c.path[:min(len(c.path), 60)]), func(t *testing.T) {
 			separator := "?"
 			if strings.Contains(c.path, "?") {
 				separator = "&"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 func (s *Server) event(r *Request, status int, err error) Event {
@@ -34,19 +35,29 @@ func (s *Server) log(e Event) {
 	}
 	attributes := []slog.Attr{
 		slog.String("request", e.RequestID), slog.String("service", e.Service), slog.String("operation", e.Operation),
-		slog.String("method", e.Method), slog.String("host", e.Host), slog.String("path", e.Path), slog.Int("status", e.Status),
+		slog.String("method", clip(e.Method)), slog.String("host", e.Host), slog.String("path", clip(e.Path)), slog.Int("status", e.Status),
 		slog.Duration("took", e.Duration),
 	}
 	if e.Caller.ObjectID != "" {
 		attributes = append(attributes, slog.String("oid", e.Caller.ObjectID), slog.String("appid", e.Caller.AppID))
 	}
 	if e.Err != nil {
-		attributes = append(attributes, slog.String("error", e.Err.Error()))
+		attributes = append(attributes, slog.String("error", clip(e.Err.Error())))
 		if e.Verdict.Nearest != "" {
-			attributes = append(attributes, slog.String("nearest", e.Verdict.Nearest))
+			attributes = append(attributes, slog.String("nearest", clip(e.Verdict.Nearest)))
 		}
 	}
 	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)
+}
+
+// maxLogged bounds each text of a log line that a client has a say in, in bytes.
+const maxLogged = 2048
+
+func clip(text string) string {
+	if len(text) <= maxLogged {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }
 
 // recorder remembers the status for the log and whether an answer has begun,
