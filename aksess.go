@@ -79,7 +79,7 @@ func New(o Options) (*Azure, error) {
 	azure.app = opened
 	azure.TenantID, azure.SubscriptionID = opened.Account.TenantID, opened.Account.SubscriptionID
 	azure.deployer = &deploy.Client{
-		HTTP: azure.Client(), TenantID: azure.TenantID,
+		HTTP: azure.Client(), TenantID: azure.TenantID, Now: o.Now,
 		ClientID: opened.Account.Deployer.ClientID, ClientSecret: opened.Account.Deployer.ClientSecret,
 	}
 	return azure, nil

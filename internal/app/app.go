@@ -134,8 +134,12 @@ func (a *App) Files() string { return a.files }
 // Handler answers requests to Azure's host names, as the listener does after TLS.
 func (a *App) Handler() http.Handler { return a.server }
 
-// Start listens and serves in the background until Close or until ctx ends.
+// Start listens and serves in the background until Close or until ctx ends. It
+// is called once; a port that is taken is an error.
 func (a *App) Start(ctx context.Context) error {
+	if a.cancel != nil {
+		return errors.New("the local Azure was started before")
+	}
 	a.gateway = &gateway.Gateway{
 		CA: a.ca, Handler: a.server, Control: a.control(), LoopbackOrigin: a.config.ClientAddress,
 		AllowRemote: a.config.AllowRemote, Passthrough: a.config.Passthrough, Logger: a.config.Log,

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/service/resources"
 	"github.com/aksess/aksess/internal/store"
@@ -36,26 +38,57 @@ const secretLifetime = 100 * 365 * 24 * time.Hour
 // bootstrap makes tenant, subscription and deployer of a new state, or reads
 // those of an old one. The deployer's secret is kept in a file beside the
 // state, for its owner's eyes only; the directory holds but its digest.
+//
+// The ids are written first and the deployer last: a first start that was
+// killed is completed by the next one.
 func (a *App) bootstrap(ctx context.Context) error {
 	accounts := store.Collection[Account]{Store: a.Store, Kind: kindState}
 	item, err := accounts.Get(ctx, keyState)
 	if errors.Is(err, store.ErrNotFound) {
-		return a.create(ctx, accounts)
+		item, err = a.choose(ctx, accounts)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the state: %w", err)
 	}
 	a.Account = item.Value
-	return a.deployerSecret(ctx)
+	if err := a.agree(); err != nil {
+		return err
+	}
+	if a.Account.Deployer.ClientID != "" {
+		return a.deployerSecret(ctx)
+	}
+	return a.create(ctx, accounts, item.Version)
 }
 
-func (a *App) create(ctx context.Context, accounts store.Collection[Account]) error {
-	a.Account = Account{TenantID: a.config.TenantID, SubscriptionID: a.config.SubscriptionID}
-	for _, id := range []*string{&a.Account.TenantID, &a.Account.SubscriptionID} {
+// choose writes the ids of a new state.
+func (a *App) choose(ctx context.Context, accounts store.Collection[Account]) (store.Item[Account], error) {
+	chosen := Account{TenantID: strings.ToLower(a.config.TenantID), SubscriptionID: strings.ToLower(a.config.SubscriptionID)}
+	for what, id := range map[string]*string{"tenant": &chosen.TenantID, "subscription": &chosen.SubscriptionID} {
 		if *id == "" {
 			*id = a.config.NewID()
 		}
+		if !chain.IsGUID(*id) {
+			return store.Item[Account]{}, fmt.Errorf("the %s id %q is not a GUID", what, *id)
+		}
 	}
+	version, err := accounts.Put(ctx, keyState, chosen, store.Absent())
+	return store.Item[Account]{Key: keyState, Version: version, Value: chosen}, err
+}
+
+// agree refuses ids that are asked for and are not the state's.
+func (a *App) agree() error {
+	for _, c := range []struct{ what, asked, have string }{
+		{"tenant", a.config.TenantID, a.Account.TenantID}, {"subscription", a.config.SubscriptionID, a.Account.SubscriptionID},
+	} {
+		if c.asked != "" && !strings.EqualFold(c.asked, c.have) {
+			return fmt.Errorf("the state in %q is of %s %s, not %s; choose another folder, or leave the %[2]s out", a.files, c.what, c.have, c.asked)
+		}
+	}
+	return nil
+}
+
+// create makes what the ids of a new state name.
+func (a *App) create(ctx context.Context, accounts store.Collection[Account], version int64) error {
 	tenant := directory.Tenant{ID: a.Account.TenantID, Domain: tenantDomain, DisplayName: tenantName, Country: tenantCountry}
 	if _, err := a.Directory.EnsureTenant(ctx, tenant); err != nil {
 		return fmt.Errorf("making the tenant: %w", err)
@@ -77,7 +110,7 @@ func (a *App) create(ctx context.Context, accounts store.Collection[Account]) er
 	}
 	stored := a.Account
 	stored.Deployer.ClientSecret = ""
-	if _, err := accounts.Put(ctx, keyState, stored, store.Absent()); err != nil {
+	if _, err := accounts.Put(ctx, keyState, stored, store.At(version)); err != nil {
 		return fmt.Errorf("writing the state: %w", err)
 	}
 	return nil
@@ -130,7 +163,15 @@ func (a *App) newSecret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(a.SecretFile(), append(content, '\n'), 0o600); err != nil {
+	// In one step, for whoever reads it at this moment and for a kill in between.
+	next := a.SecretFile() + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writing the deployer's secret: %w", err)
+	}
+	if err := os.WriteFile(next, append(content, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing the deployer's secret: %w", err)
+	}
+	if err := os.Rename(next, a.SecretFile()); err != nil {
 		return fmt.Errorf("writing the deployer's secret: %w", err)
 	}
 	return nil

@@ -35,6 +35,8 @@ type Client struct {
 	ClientID     string
 	ClientSecret string // a secret: never log it
 
+	Now func() time.Time // the local Azure's clock; time.Now when nil
+
 	mu     sync.Mutex
 	tokens map[string]Token // by resource
 }
@@ -143,19 +145,26 @@ func (c *Client) Assert(ctx context.Context, clientID, assertion, resource strin
 func (c *Client) Token(ctx context.Context, resource string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if token, ok := c.tokens[resource]; ok && time.Until(token.until) > time.Minute {
+	if token, ok := c.tokens[resource]; ok && token.until.Sub(c.now()) > time.Minute {
 		return token.AccessToken, nil
 	}
 	token, err := c.Exchange(ctx, url.Values{"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}}, resource)
 	if err != nil {
 		return "", fmt.Errorf("signing in as the deployer: %w", err)
 	}
-	token.until = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	token.until = c.now().Add(time.Duration(token.ExpiresIn) * time.Second)
 	if c.tokens == nil {
 		c.tokens = map[string]Token{}
 	}
 	c.tokens[resource] = token
 	return token.AccessToken, nil
+}
+
+func (c *Client) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
 }
 
 // Manage sends a request to Resource Manager.
