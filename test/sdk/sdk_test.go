@@ -53,3 +53,13 @@ func TestLocalAzure(t *testing.T) {
 	t.Run("remove", func(t *testing.T) { judge(t, a.asDeployer(t, "remove")) })
 	t.Run("log", func(t *testing.T) { testLog(t, a, scenario) }) // the last one: of all the above
 }
+
+// TestFirewall: the address that callers are seen to come from decides before
+// their identity does, and the SDK says so.
+func TestFirewall(t *testing.T) {
+	a := start(t, "--ephemeral", "--client-address", "192.0.2.9")
+	r := a.asDeployer(t, "deploy")
+	if r.code != 1 || !strings.Contains(r.stderr, "secrets: ") || !strings.Contains(r.stderr, "ForbiddenByFirewall") || !strings.Contains(r.stderr, "Client address: 192.0.2.9") {
+		t.Errorf("got exit code %d and\n%s\nwant the first secret refused with ForbiddenByFirewall", r.code, r.stderr)
+	}
+}
