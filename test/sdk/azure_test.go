@@ -85,9 +85,11 @@ func launch(t testing.TB, arguments ...string) *azure {
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.NewDecoder(stdout).Decode(a); err != nil {
+	t.Cleanup(func() { // however the test ended, nothing is left running
 		_ = a.cmd.Process.Kill()
 		_ = a.cmd.Wait()
+	})
+	if err := json.NewDecoder(stdout).Decode(a); err != nil {
 		t.Fatalf("aksess up printed no report: %v\n%s", err, a.logText(t))
 	}
 	return a
