@@ -64,7 +64,7 @@ func (s *Server) serve(w *recorder, r *Request) (err error) {
 	if err := s.admit(entry, w, r); err != nil {
 		return err
 	}
-	return r.Operation.Handle(w, r)
+	return s.handle(w, r)
 }
 
 // noSniff is shared: answers replace header values, they do not change them.

@@ -61,6 +61,7 @@ type Server struct {
 	config   Config
 	exact    map[string]*served
 	wildcard map[string]*served // by suffix with its leading dot
+	large    chan struct{}      // held while a large body is handled
 }
 
 type served struct {
@@ -72,7 +73,7 @@ type served struct {
 // without an action, a pattern that is there twice, an action that no built-in
 // role grants, or a host that two services claim.
 func New(services []*Service, config Config) (*Server, error) {
-	server := &Server{config: config, exact: map[string]*served{}, wildcard: map[string]*served{}}
+	server := &Server{config: config, exact: map[string]*served{}, wildcard: map[string]*served{}, large: make(chan struct{}, 1)}
 	names := map[string]bool{}
 	for _, service := range services {
 		if names[service.Name] {
