@@ -164,6 +164,7 @@ func TestBadBodies(t *testing.T) {
 		{"tags_list", fresh, `{"location":"westeurope","tags":[]}`, 400, "InvalidRequestContent"},
 		{"deep", fresh, `{"location":"westeurope","properties":` + strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000) + "}", 400, "InvalidRequestContent"},
 		{"large", fresh, `{"location":"` + strings.Repeat("x", 5<<20) + `"}`, 413, "RequestContentTooLarge"},
+		{"many_members", fresh, `{"location":"westeurope","properties":{"a":[` + strings.Repeat("{},", 1<<16) + `{}]}}`, 400, "InvalidRequestContent"},
 		{"no_location", fresh, `{}`, 400, "LocationRequired"},
 		{"bad_location", fresh, `{"location":"atlantis"}`, 400, "LocationNotAvailableForResourceType"},
 		{"moved", box, `{"location":"northeurope"}`, 409, "InvalidResourceLocation"},
