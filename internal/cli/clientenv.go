@@ -2,7 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -65,19 +68,23 @@ func javaOptions(f clientFiles) string {
 	return strings.Join(options, " ")
 }
 
-// servedHosts are names whose requests must not slip past the proxy, one of each kind.
+// servedHosts are the names whose requests must not slip past the proxy; a dot
+// at the beginning stands for every name that ends so.
 var servedHosts = []string{
-	"login.microsoftonline.com", "management.azure.com", "graph.microsoft.com", "x.vault.azure.net", "x.azconfig.io",
-	"x.blob.core.windows.net", "x.queue.core.windows.net", "x.oic.prod-aks.azure.com", "x.azmk8s.io", "169.254.169.254",
+	"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net", "management.azure.com", "graph.microsoft.com", ".vault.azure.net", ".azconfig.io",
+	".blob.core.windows.net", ".queue.core.windows.net", ".oic.prod-aks.azure.com", ".azmk8s.io", metadataAddress,
 }
+
+// metadataAddress is the instance metadata service's.
+const metadataAddress = "169.254.169.254"
 
 // cleanNoProxy keeps the entries of a NO_PROXY that do no harm and returns a
 // warning for each one that would send a client to the real Azure.
 func cleanNoProxy(have string) (kept string, warnings []string) {
 	entries := []string{"localhost", "127.0.0.1", "::1"}
-	for entry := range strings.SplitSeq(have, ",") {
-		entry = strings.TrimSpace(entry)
-		if entry == "" || contains(entries, entry) {
+	separator := func(c rune) bool { return c == ',' || c == ' ' || c == '\t' } // curl and Node take blanks too
+	for _, entry := range strings.FieldsFunc(have, separator) {
+		if slices.Contains(entries, entry) {
 			continue
 		}
 		if host := caughtBy(entry); host != "" {
@@ -89,21 +96,26 @@ func cleanNoProxy(have string) (kept string, warnings []string) {
 	return strings.Join(entries, ","), warnings
 }
 
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
-}
-
-// caughtBy returns a served host that the entry of a NO_PROXY matches, "" if none.
+// caughtBy returns a served host that the entry of a NO_PROXY matches, "" if
+// none. Clients disagree on what an entry means; any reading counts.
 func caughtBy(entry string) string {
-	suffix := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(entry, "*"), "."))
-	for _, host := range servedHosts {
-		if suffix == "" || host == suffix || strings.HasSuffix(host, "."+suffix) || strings.HasPrefix(suffix, "169.254.") {
-			return host
+	if prefix, err := netip.ParsePrefix(entry); err == nil {
+		if prefix.Contains(netip.MustParseAddr(metadataAddress)) {
+			return metadataAddress
+		}
+		return ""
+	}
+	name := strings.ToLower(entry)
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	name = strings.Trim(strings.TrimPrefix(name, "*"), ".")
+	for _, served := range servedHosts {
+		switch {
+		case name == "", "."+name == served, strings.HasSuffix(served, "."+name): // the host, or a domain above it
+			return strings.TrimPrefix(served, ".")
+		case name == served, served[0] == '.' && strings.HasSuffix(name, served): // the very host
+			return name
 		}
 	}
 	return ""

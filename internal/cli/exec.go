@@ -60,8 +60,6 @@ Ends with the program's exit code; signals are passed on to it.`,
 	flags.StringVar(&f.tenantID, "tenant-id", "", "tenant when the service account names none")
 	flags.StringVar(&f.authority, "authority-host", "", "token service (default "+chain.PublicAuthorityHost+")")
 	flags.StringVar(&f.audience, "audience", chain.TokenAudience, "audience of the token")
-	cmd.MarkFlagsMutuallyExclusive("cluster", "kubeconfig")
-	cmd.MarkFlagsMutuallyExclusive("cluster", "context")
 	return cmd
 }
 
@@ -72,6 +70,9 @@ func (c *common) exec(ctx context.Context, f execFlags, account string, argv []s
 	}
 	if !ok || name == "" {
 		return usageError{fmt.Errorf("%q is not of the form sa/NAME\nSee 'aksess exec --help'", account)}
+	}
+	if f.cluster != "" && (f.kubeconfig != "" || f.context != "") {
+		return usageError{errors.New("--cluster names a cluster of the local Azure: it goes without --kubeconfig and --context\nSee 'aksess exec --help'")}
 	}
 	// A signal before the program runs must not leave the token behind.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -145,13 +146,14 @@ func (c *common) prepareExec(ctx context.Context, f execFlags, name string) (*ex
 	return run, nil
 }
 
-// keep refreshes the token in the background until close, which removes it.
-func keep(file *cluster.TokenFile, token cluster.Token, dir string) (close func()) {
+// keep refreshes the token in the background until end, which removes it. A
+// request under way is given up.
+func keep(file *cluster.TokenFile, token cluster.Token, dir string) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		file.Keep(ctx, token)
-		done <- struct{}{}
 	}()
 	return func() {
 		cancel()

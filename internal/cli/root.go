@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -96,7 +97,10 @@ and 127 when it was not found.`,
   aksess exec -n widemo sa/wi-demo-sa -- ./app # a program as a service account`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
@@ -110,6 +114,18 @@ and 127 when it was not found.`,
 	root.AddCommand(newUp(c), newRun(c), newEnv(c), newExec(c), newDemo(c), newVersion(c))
 	wrapUsage(root)
 	return root
+}
+
+// knownCommand refuses what is no command, with those that are spelt like it.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], hint)
 }
 
 // wrapUsage makes wrong arguments usage errors, exit code 2.

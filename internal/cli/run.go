@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func newRun(c *common) *cobra.Command {
-	return &cobra.Command{
-		Use:   "run -- COMMAND [ARGUMENT…]",
+	cmd := &cobra.Command{
+		Use:   "run [--] COMMAND [ARGUMENT…]",
 		Short: "Run a program against the local Azure",
 		Long: `Run a program against the local Azure, unmodified: proxy and trust are set for Go,
 Node, Python, .NET, Java and curl through environment variables (see 'aksess env').
@@ -22,6 +26,8 @@ Ends with the program's exit code.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
 	}
+	cmd.Flags().SetInterspersed(false) // flags after the command are the command's
+	return cmd
 }
 
 func (c *common) run(ctx context.Context, argv []string) error {
@@ -29,9 +35,12 @@ func (c *common) run(ctx context.Context, argv []string) error {
 	if err != nil {
 		return err
 	}
+	// A signal before the program runs must not leave a private one's files behind.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	r, release, err := c.borrow(ctx, log)
 	if err != nil {
-		return &exitError{code: codeFailed, err: err}
+		return &exitError{code: codeFailed, err: cmp.Or(context.Cause(ctx), err)}
 	}
 	defer release()
 	environ, warnings, err := c.clientEnviron(r)

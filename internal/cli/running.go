@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,8 +26,6 @@ type running struct {
 	CAFile         string `json:"caFile"`
 	TenantID       string `json:"tenantId"`
 	SubscriptionID string `json:"subscriptionId"`
-
-	app *app.App // when it runs in this process
 }
 
 const (
@@ -34,7 +33,7 @@ const (
 	trustStoreFile = "truststore.p12"
 )
 
-// ErrNotRunning: no local Azure serves from that state folder.
+// errNotRunning: no local Azure serves from that state folder.
 var errNotRunning = errors.New("no local Azure is running")
 
 // findRunning returns the local Azure that serves from the folder, if it answers.
@@ -74,24 +73,39 @@ func (r *running) answers(tenantID string) bool {
 	return r != nil && (tenantID == "" || strings.EqualFold(tenantID, r.TenantID))
 }
 
-// announce writes the file that findRunning reads. remove takes it away.
-func announce(a *app.App) (r *running, remove func(), err error) {
+// announce writes the file that findRunning reads into the local Azure's own
+// folder and into others that are to lead to it. remove takes the files away,
+// unless another local Azure has written its own meanwhile.
+func announce(a *app.App, others ...string) (r *running, remove func(), err error) {
 	r = &running{
 		PID: os.Getpid(), ProxyURL: a.ProxyURL(), CAFile: a.CAFile(),
-		TenantID: a.Account.TenantID, SubscriptionID: a.Account.SubscriptionID, app: a,
+		TenantID: a.Account.TenantID, SubscriptionID: a.Account.SubscriptionID,
 	}
 	content, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return nil, nil, err
 	}
-	path := filepath.Join(a.Files(), runningFile)
-	if err := os.WriteFile(path+".new", append(content, '\n'), 0o600); err != nil {
-		return nil, nil, fmt.Errorf("announcing the local Azure: %w", err)
+	var written []string
+	remove = func() {
+		for _, path := range written {
+			if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, content) {
+				_ = os.Remove(path)
+			}
+		}
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return nil, nil, fmt.Errorf("announcing the local Azure: %w", err)
+	for _, dir := range append([]string{a.Files()}, others...) {
+		path := filepath.Join(dir, runningFile)
+		err := os.WriteFile(path+".new", content, 0o600)
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			remove()
+			return nil, nil, fmt.Errorf("announcing the local Azure: %w", err)
+		}
+		written = append(written, path)
 	}
-	return r, func() { _ = os.Remove(path) }, nil
+	return r, remove, nil
 }
 
 // borrow returns the running local Azure, or a private ephemeral one that ends with release.

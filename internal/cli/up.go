@@ -130,7 +130,11 @@ func (c *common) up(ctx context.Context, flags upFlags, output string) (err erro
 	if err := a.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	_, remove, err := announce(a)
+	others, err := c.leadTo(ctx, flags)
+	if err != nil {
+		return err
+	}
+	_, remove, err := announce(a, others...)
 	if err != nil {
 		return err
 	}
@@ -146,6 +150,26 @@ func (c *common) up(ctx context.Context, flags upFlags, output string) (err erro
 	case err := <-ended:
 		return err
 	}
+}
+
+// leadTo is the state folder of an ephemeral local Azure that has it to itself:
+// `run`, `env` and `exec` look there.
+func (c *common) leadTo(ctx context.Context, flags upFlags) ([]string, error) {
+	if !flags.ephemeral {
+		return nil, nil // its own folder is the state folder
+	}
+	dir, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := findRunning(ctx, dir); err == nil {
+		fmt.Fprintf(c.env.Stderr, "aksess: warning: another local Azure runs from %s; reach this one with --state and the folder of its certificate\n", dir)
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	return []string{dir}, nil
 }
 
 // collectLess lets the heap grow to a few times what is live before it is
