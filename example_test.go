@@ -115,7 +115,7 @@ func TestWhoMayReadTheSecret(t *testing.T) {
 		serviceAccount, code string
 	}{
 		{serviceAccount: "api"},
-		{serviceAccount: "API", code: "AADSTS7002138"},
+		{serviceAccount: "api-2", code: "AADSTS700213"},
 		{serviceAccount: "other", code: "AADSTS700213"},
 	}
 	for _, test := range tests {
