@@ -170,7 +170,7 @@ type racing struct {
 }
 
 func (r *racing) Apply(ctx context.Context, ops ...store.Op) ([]int64, error) {
-	if !strings.HasPrefix(ops[0].Kind, "appconfig.") {
+	if strings.HasPrefix(ops[0].Kind, "issuer.") {
 		return r.Store.Apply(ctx, ops...) // signing keys are made in the background
 	}
 	if before := r.before; before != nil {
