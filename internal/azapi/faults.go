@@ -6,7 +6,7 @@ import "github.com/aksess/aksess/internal/fault"
 var (
 	noOperation = &fault.Kind{
 		Code: "OperationNotSupported", Status: 501,
-		Format: "%s %s is not an operation that is served here.",
+		Format: "%.20s %.500s is not an operation that is served here.",
 		Why:    "aksess does not serve this operation of the real service",
 		Fix:    "see the service's list of operations in its README",
 	}

@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, httpRequest *http.Request) {
 func (s *Server) serve(w *recorder, r *Request) (err error) {
 	entry := s.lookup(r.Host)
 	if entry == nil {
-		http.Error(w, fmt.Sprintf("aksess serves no host %q", r.Host), http.StatusMisdirectedRequest)
+		http.Error(w, fmt.Sprintf("aksess serves no host %.260q", r.Host), http.StatusMisdirectedRequest)
 		return fmt.Errorf("no service for host %q", r.Host)
 	}
 	r.Service = entry.service

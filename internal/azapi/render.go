@@ -79,7 +79,7 @@ type armInner struct {
 }
 
 func renderARM(w http.ResponseWriter, r *Request, coded *fault.Error) {
-	body := armErrorBody{Code: coded.Kind.Code, Message: coded.Message}
+	body := armErrorBody{Code: coded.Kind.Code, Message: clip(coded.Message)}
 	if target, ok := coded.Detail.(string); ok {
 		body.Target = target
 	}
@@ -103,11 +103,11 @@ type storageExtra struct {
 }
 
 func renderStorage(w http.ResponseWriter, r *Request, coded *fault.Error) {
-	message := coded.Message + "\nRequestId:" + r.ID + "\nTime:" + r.Now.UTC().Format("2006-01-02T15:04:05.0000000Z")
+	message := clip(coded.Message) + "\nRequestId:" + r.ID + "\nTime:" + r.Now.UTC().Format("2006-01-02T15:04:05.0000000Z")
 	body := storageError{Code: coded.Kind.Code, Message: message}
 	if detail, ok := coded.Detail.(StorageDetail); ok {
 		for _, element := range detail {
-			body.Extra = append(body.Extra, storageExtra{XMLName: xml.Name{Local: element.Name}, Value: element.Value})
+			body.Extra = append(body.Extra, storageExtra{XMLName: xml.Name{Local: element.Name}, Value: clip(element.Value)})
 		}
 	}
 	encoded, err := encodeXML(body)
@@ -125,9 +125,9 @@ func renderProblem(w http.ResponseWriter, r *Request, coded *fault.Error) {
 		return
 	}
 	if !ok {
-		problem = Problem{Type: "https://azconfig.io/errors/" + coded.Kind.Code, Title: coded.Message}
+		problem = Problem{Type: "https://azconfig.io/errors/" + coded.Kind.Code, Title: clip(coded.Message)}
 	}
-	problem.Status = coded.Kind.Status
+	problem.Status, problem.Detail = coded.Kind.Status, clip(problem.Detail)
 	writeBody(w, r, coded.Kind.Status, "application/problem+json; charset=utf-8", mustJSON(problem))
 }
 

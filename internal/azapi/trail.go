@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 )
 
 func (s *Server) event(r *Request, status int, err error) Event {
@@ -48,16 +47,6 @@ func (s *Server) log(e Event) {
 		}
 	}
 	s.config.Log.LogAttrs(context.Background(), level, "served", attributes...)
-}
-
-// maxLogged bounds each text of a log line that a client has a say in, in bytes.
-const maxLogged = 2048
-
-func clip(text string) string {
-	if len(text) <= maxLogged {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }
 
 // recorder remembers the status for the log and whether an answer has begun,

@@ -33,6 +33,6 @@ var (
 	wrongPath = &fault.Kind{Code: "NotFound", Inner: "Path", Status: 404, Link: chain.LinkServiceAccount,
 		Format: "%q is no name of a namespace or service account", Why: "the name is not one that Kubernetes takes", Fix: "correct the name"}
 	issuerOnly = &fault.Kind{Code: "NotImplemented", Inner: "Cluster", Status: 501, Link: chain.LinkServiceAccount,
-		Format: "%s %s: this cluster has the issuer-only driver, which answers service accounts and their tokens and runs no Kubernetes",
+		Format: "%.20s %.500s: this cluster has the issuer-only driver, which answers service accounts and their tokens and runs no Kubernetes",
 		Why:    "the cluster is an OIDC issuer without an API server", Fix: "use a cluster with a control plane, or attach one"}
 )
