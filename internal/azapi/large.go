@@ -12,9 +12,11 @@ import (
 const largeBody = 256 << 10
 
 // handle runs the operation's handler. A body that may be large is read first,
-// so that a client that sends slowly holds up nobody else.
+// so that a client that sends slowly holds up nobody else; that of a method
+// that has none is not waited for.
 func (s *Server) handle(w http.ResponseWriter, r *Request) error {
-	if r.Operation.Stream || r.ContentLength >= 0 && r.ContentLength <= largeBody {
+	bare := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete
+	if bare || r.Operation.Stream || r.ContentLength >= 0 && r.ContentLength <= largeBody {
 		return r.Operation.Handle(w, r)
 	}
 	body, err := io.ReadAll(r.Body)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aksess/aksess/internal/azapi"
 )
@@ -68,5 +69,31 @@ func TestLargeBodiesOneAtATime(t *testing.T) {
 	}
 	if got := post(limit+1, false); got.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a body beyond the limit: got %d, want 413", got.Code)
+	}
+}
+
+// TestBodyOfGetIsNotAwaited: a GET that announces a body and sends none is answered.
+func TestBodyOfGetIsNotAwaited(t *testing.T) {
+	server, err := azapi.New([]*azapi.Service{toy()}, config(new(events)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, never := io.Pipe()
+	defer never.Close() //nolint:errcheck // of a pipe
+	request := httptest.NewRequest(http.MethodGet, "https://a.toy.example/hello", body)
+	request.ContentLength = -1
+	answered := make(chan int)
+	go func() {
+		recorder := httptest.NewRecorder()
+		server.ServeHTTP(recorder, request)
+		answered <- recorder.Code
+	}()
+	select {
+	case got := <-answered:
+		if got != http.StatusOK {
+			t.Errorf("got %d, want 200", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no answer while the body is not sent")
 	}
 }
