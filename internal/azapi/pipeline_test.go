@@ -2,7 +2,9 @@ package azapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -131,6 +133,27 @@ func TestLogIsBounded(t *testing.T) {
 	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "https://a.toy.example/hello/"+strings.Repeat("x", 60_000), nil))
 	if got := log.Len(); got == 0 || got > 8<<10 {
 		t.Errorf("the line of a path of 60 kB: got %d bytes, want 8 KiB at most", got)
+	}
+}
+
+func TestClientThatIsGoneIsNoError(t *testing.T) {
+	var log bytes.Buffer
+	c := config(new(events))
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	service := toy()
+	service.Operations = []azapi.Operation{{
+		Name: "Wait", Method: "GET", Pattern: "/wait", Action: azapi.Anonymous(),
+		Handle: func(_ http.ResponseWriter, r *azapi.Request) error { return fmt.Errorf("reading: %w", r.Context().Err()) },
+	}}
+	server, err := azapi.New([]*azapi.Service{service}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "GET", "https://a.toy.example/wait", nil))
+	if got := log.String(); !strings.Contains(got, "level=WARN") {
+		t.Errorf("the line: got %s, want a warning", got)
 	}
 }
 

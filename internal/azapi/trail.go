@@ -2,6 +2,7 @@ package azapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 )
@@ -24,6 +25,8 @@ func (s *Server) event(r *Request, status int, err error) Event {
 func (s *Server) log(e Event) {
 	level := slog.LevelInfo
 	switch {
+	case errors.Is(e.Err, context.Canceled): // the client is gone, nothing failed
+		level = slog.LevelWarn
 	case e.Err != nil && e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented:
 		level = slog.LevelError
 	case e.Err != nil:
