@@ -143,7 +143,9 @@ func TestClientThatIsGoneIsNoError(t *testing.T) {
 	service := toy()
 	service.Operations = []azapi.Operation{{
 		Name: "Wait", Method: "GET", Pattern: "/wait", Action: azapi.Anonymous(),
-		Handle: func(_ http.ResponseWriter, r *azapi.Request) error { return fmt.Errorf("reading: %w", r.Context().Err()) },
+		Handle: func(_ http.ResponseWriter, r *azapi.Request) error {
+			return fmt.Errorf("reading: %w", r.Context().Err())
+		},
 	}}
 	server, err := azapi.New([]*azapi.Service{service}, c)
 	if err != nil {
