@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -121,7 +120,7 @@ func (c *common) up(ctx context.Context, flags upFlags, output string) (err erro
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	collectLess(c.env.Environ)
+	collectLess(ctx, c.env.Environ)
 	a, err := app.Open(ctx, config)
 	if err != nil {
 		return err
@@ -170,16 +169,6 @@ func (c *common) leadTo(ctx context.Context, flags upFlags) ([]string, error) {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
 	return []string{dir}, nil
-}
-
-// collectLess lets the heap grow to a few times what is live before it is
-// collected. That is some 20 MB at most here, and a small heap that is
-// collected every few hundred requests costs as much as the requests. GOGC,
-// when set, has the say.
-func collectLess(environ []string) {
-	if lookup(environ, "GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 }
 
 // upReport is what `up -o json` prints.

@@ -70,7 +70,7 @@ func (d *deployment) identity(ctx context.Context) error {
 	if made.Properties == nil || made.Properties.ClientID == nil || made.Properties.PrincipalID == nil {
 		return errors.New("the identity has no client id or principal id")
 	}
-	d.Scenario.ClientID, d.PrincipalID = *made.Properties.ClientID, *made.Properties.PrincipalID
+	d.made.ClientID, d.made.PrincipalID = *made.Properties.ClientID, *made.Properties.PrincipalID
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (d *deployment) cluster(ctx context.Context) error {
 	if p := made.Properties; p == nil || p.OidcIssuerProfile == nil || p.OidcIssuerProfile.IssuerURL == nil {
 		return errors.New("the cluster has no issuer URL")
 	}
-	d.IssuerURL = *made.Properties.OidcIssuerProfile.IssuerURL
+	d.made.IssuerURL = *made.Properties.OidcIssuerProfile.IssuerURL
 	credentials, err := client.ListClusterAdminCredentials(ctx, Group, Cluster, nil)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (d *deployment) federatedCredential(ctx context.Context) error {
 		return err
 	}
 	want := armmsi.FederatedIdentityCredentialProperties{
-		Issuer: to.Ptr(d.IssuerURL), Subject: to.Ptr("system:serviceaccount:" + Namespace + ":" + ServiceAccount),
+		Issuer: to.Ptr(d.made.IssuerURL), Subject: to.Ptr("system:serviceaccount:" + Namespace + ":" + ServiceAccount),
 		Audiences: []*string{to.Ptr("api://AzureADTokenExchange")},
 	}
 	if _, err := client.CreateOrUpdate(ctx, Group, Identity, "blue", armmsi.FederatedIdentityCredential{Properties: &want}, nil); err != nil {
@@ -162,7 +162,7 @@ func (d *deployment) vault(ctx context.Context) error {
 			TenantID: to.Ptr(d.TenantID), EnableRbacAuthorization: to.Ptr(false),
 			SKU: &armkeyvault.SKU{Family: to.Ptr(armkeyvault.SKUFamilyA), Name: to.Ptr(armkeyvault.SKUNameStandard)},
 			AccessPolicies: []*armkeyvault.AccessPolicyEntry{
-				policyOf(d.PrincipalID, armkeyvault.SecretPermissionsGet, armkeyvault.SecretPermissionsList),
+				policyOf(d.made.PrincipalID, armkeyvault.SecretPermissionsGet, armkeyvault.SecretPermissionsList),
 				policyOf(d.objectID, armkeyvault.SecretPermissionsGet, armkeyvault.SecretPermissionsList, armkeyvault.SecretPermissionsSet,
 					armkeyvault.SecretPermissionsDelete, armkeyvault.SecretPermissionsRecover, armkeyvault.SecretPermissionsPurge),
 			},

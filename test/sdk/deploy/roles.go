@@ -51,10 +51,10 @@ func (d *deployment) roles(ctx context.Context) error {
 	store := group + "Microsoft.AppConfiguration/configurationStores/" + Store
 	account := group + "Microsoft.Storage/storageAccounts/" + Account
 	for _, grant := range []struct{ scope, role, principal string }{
-		{store, "App Configuration Data Reader", d.PrincipalID},
+		{store, "App Configuration Data Reader", d.made.PrincipalID},
 		{store, "App Configuration Data Owner", d.objectID},
-		{account, "Storage Blob Data Contributor", d.PrincipalID},
-		{account, "Storage Queue Data Contributor", d.PrincipalID},
+		{account, "Storage Blob Data Contributor", d.made.PrincipalID},
+		{account, "Storage Queue Data Contributor", d.made.PrincipalID},
 		{account, "Storage Blob Data Contributor", d.objectID},
 		{account, "Storage Queue Data Contributor", d.objectID},
 	} {

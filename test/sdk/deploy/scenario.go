@@ -55,7 +55,7 @@ const Secret = "canary-7d1f0c52b4e94a3f-not-a-secret"
 
 type deployment struct {
 	Deployer
-	Scenario
+	made       Scenario
 	credential *azidentity.ClientSecretCredential
 	objectID   string // the deployer's
 	kubeconfig []byte
@@ -91,5 +91,5 @@ func Run(ctx context.Context, as Deployer) (Scenario, error) {
 			return Scenario{}, fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return d.Scenario, nil
+	return d.made, nil
 }

@@ -15,10 +15,10 @@ import (
 // project into a pod of the scenario's service account, and of another one.
 func (d *deployment) tokens(ctx context.Context) error {
 	var err error
-	if d.Token, err = d.token(ctx, ServiceAccount); err != nil {
+	if d.made.Token, err = d.token(ctx, ServiceAccount); err != nil {
 		return err
 	}
-	d.Foreign, err = d.token(ctx, "default")
+	d.made.Foreign, err = d.token(ctx, "default")
 	return err
 }
 
@@ -30,15 +30,15 @@ func (d *deployment) token(ctx context.Context, account string) (string, error) 
 	if err := json.Unmarshal(d.kubeconfig, &config); err != nil || len(config.Clusters) != 1 || len(config.Users) != 1 {
 		return "", fmt.Errorf("the kubeconfig has %d clusters and %d users, want one of each: %w", len(config.Clusters), len(config.Users), err)
 	}
-	d.APIServer = strings.TrimSuffix(config.Clusters[0].Cluster.Server, "/")
-	d.AdminToken = config.Users[0].User.Token
+	d.made.APIServer = strings.TrimSuffix(config.Clusters[0].Cluster.Server, "/")
+	d.made.AdminToken = config.Users[0].User.Token
 	const body = `{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"audiences":["api://AzureADTokenExchange"],"expirationSeconds":3600}}`
-	at := d.APIServer + "/api/v1/namespaces/" + Namespace + "/serviceaccounts/" + account + "/token"
+	at := d.made.APIServer + "/api/v1/namespaces/" + Namespace + "/serviceaccounts/" + account + "/token"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return "", err
 	}
-	request.Header.Set("Authorization", "Bearer "+d.AdminToken)
+	request.Header.Set("Authorization", "Bearer "+d.made.AdminToken)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := (&http.Client{Timeout: 30 * time.Second}).Do(request)
 	if err != nil {
