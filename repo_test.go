@@ -248,7 +248,7 @@ func TestFaultCodesAreUnique(t *testing.T) {
 				if !ok || selector.Sel.Name != "Kind" || fmt.Sprint(selector.X) != "fault" {
 					return true
 				}
-				id := field(literal, "Code") + "/" + field(literal, "Inner")
+				id := field(literal, "Code") + "/" + field(literal, "Inner") + field(literal, "Name")
 				if field(literal, "Code") != "" && seen[id] != "" {
 					t.Errorf("%s declares the code %q twice", p.dir, strings.TrimSuffix(id, "/"))
 				}

@@ -95,6 +95,7 @@ and 127 when it was not found.`,
   aksess up                                    # a local Azure until interrupted
   aksess run -- go test ./...                  # any program against it, unmodified
   aksess exec -n widemo sa/wi-demo-sa -- ./app # a program as a service account`,
+		Version:       env.Version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
@@ -102,6 +103,7 @@ and 127 when it was not found.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.SetIn(env.Stdin)

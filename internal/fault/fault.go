@@ -6,6 +6,7 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -18,6 +19,7 @@ import (
 type Kind struct {
 	Code   string     // Azure's code: "SecretNotFound", "AuthorizationFailed", "AADSTS700213"
 	Inner  string     // Azure's inner error code, where the dialect has one: "ForbiddenByPolicy"
+	Name   string     // tells kinds apart that share code and inner code; never sent
 	Status int        // HTTP status
 	Format string     // Azure's text, a fmt format for the arguments of New
 	Link   chain.Link // the link of the chain that this refusal is about; "" when it is none of them
@@ -28,10 +30,10 @@ type Kind struct {
 // Error returns the code, so that a Kind can stand alone in errors.Is and logs.
 func (k *Kind) Error() string { return k.ID() }
 
-// ID is the kind's unique name: its code and, where there is one, its inner code.
+// ID is the kind's unique name: its code and, where there is one, its inner code or name.
 func (k *Kind) ID() string {
-	if k.Inner != "" {
-		return k.Code + "/" + k.Inner
+	if detail := cmp.Or(k.Inner, k.Name); detail != "" {
+		return k.Code + "/" + detail
 	}
 	return k.Code
 }

@@ -22,17 +22,17 @@ var (
 
 // Refusals of the issuer-only API server, in Kubernetes' reasons.
 var (
-	unauthorized = &fault.Kind{Code: "Unauthorized", Inner: "Cluster", Status: 401, Link: chain.LinkServiceAccount,
+	unauthorized = &fault.Kind{Code: "Unauthorized", Name: "Cluster", Status: 401, Link: chain.LinkServiceAccount,
 		Format: "Unauthorized", Why: "the request has no token of this cluster", Fix: "use the kubeconfig of listClusterAdminCredential"}
-	clusterNotFound = &fault.Kind{Code: "NotFound", Inner: "Cluster", Status: 404, Link: chain.LinkServiceAccount,
+	clusterNotFound = &fault.Kind{Code: "NotFound", Name: "Cluster", Status: 404, Link: chain.LinkServiceAccount,
 		Format: "no cluster answers to the host %q", Why: "the cluster does not exist or has another driver", Fix: "fetch its kubeconfig again"}
-	invalidRequest = &fault.Kind{Code: "Invalid", Inner: "TokenRequest", Status: 422, Link: chain.LinkServiceAccount,
+	invalidRequest = &fault.Kind{Code: "Invalid", Name: "TokenRequest", Status: 422, Link: chain.LinkServiceAccount,
 		Format: "TokenRequest is invalid: %s", Why: "the request asks for what Kubernetes would refuse", Fix: "correct the field that the message names"}
-	badObject = &fault.Kind{Code: "BadRequest", Inner: "TokenRequest", Status: 400, Link: chain.LinkServiceAccount,
+	badObject = &fault.Kind{Code: "BadRequest", Name: "TokenRequest", Status: 400, Link: chain.LinkServiceAccount,
 		Format: "%s", Why: "the body is not an object of the API", Fix: "send an authentication.k8s.io/v1 TokenRequest"}
-	wrongPath = &fault.Kind{Code: "NotFound", Inner: "Path", Status: 404, Link: chain.LinkServiceAccount,
+	wrongPath = &fault.Kind{Code: "NotFound", Name: "Path", Status: 404, Link: chain.LinkServiceAccount,
 		Format: "%q is no name of a namespace or service account", Why: "the name is not one that Kubernetes takes", Fix: "correct the name"}
-	issuerOnly = &fault.Kind{Code: "NotImplemented", Inner: "Cluster", Status: 501, Link: chain.LinkServiceAccount,
+	issuerOnly = &fault.Kind{Code: "NotImplemented", Name: "Cluster", Status: 501, Link: chain.LinkServiceAccount,
 		Format: "%.20s %.500s: this cluster has the issuer-only driver, which answers service accounts and their tokens and runs no Kubernetes",
 		Why:    "the cluster is an OIDC issuer without an API server", Fix: "use a cluster with a control plane, or attach one"}
 )

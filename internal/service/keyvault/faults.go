@@ -13,16 +13,16 @@ const (
 
 // Refusals of the data plane (https://learn.microsoft.com/azure/key-vault/general/rest-error-codes).
 var (
-	missingToken = &fault.Kind{Code: "Unauthorized", Inner: "AKV10000", Status: 401, Link: chain.LinkManagedIdentity,
+	missingToken = &fault.Kind{Code: "Unauthorized", Name: "AKV10000", Status: 401, Link: chain.LinkManagedIdentity,
 		Format: "AKV10000: Request is missing a Bearer or PoP token.",
 		Why:    "the first request of every client comes without a token, to learn the vault's tenant", Fix: "nothing: the client now asks for a token"}
-	badToken = &fault.Kind{Code: "Unauthorized", Inner: "AKV10046", Status: 401, Link: chain.LinkManagedIdentity,
+	badToken = &fault.Kind{Code: "Unauthorized", Name: "AKV10046", Status: 401, Link: chain.LinkManagedIdentity,
 		Format: "AKV10046: Unable to resolve the key used for signature validation or the token is not valid: %s.",
 		Why:    "the bearer token does not verify", Fix: "sign in again and send the token unchanged"}
-	badAudience = &fault.Kind{Code: "Unauthorized", Inner: "AKV10022", Status: 401, Link: chain.LinkManagedIdentity,
+	badAudience = &fault.Kind{Code: "Unauthorized", Name: "AKV10022", Status: 401, Link: chain.LinkManagedIdentity,
 		Format: "AKV10022: Invalid audience. Expected https://vault.azure.net, found: %s.",
 		Why:    "the token was issued for another resource", Fix: "ask for the scope https://vault.azure.net/.default"}
-	badIssuer = &fault.Kind{Code: "Unauthorized", Inner: "AKV10032", Status: 401, Link: chain.LinkManagedIdentity,
+	badIssuer = &fault.Kind{Code: "Unauthorized", Name: "AKV10032", Status: 401, Link: chain.LinkManagedIdentity,
 		Format: "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/%s/, found %s.",
 		Why:    "the vault belongs to another tenant than the caller", Fix: "use an identity of the vault's tenant"}
 	byRole = &fault.Kind{Code: "Forbidden", Inner: "ForbiddenByRbac", Status: 403, Link: chain.LinkAccess,
@@ -44,7 +44,7 @@ var (
 	secretNotFound = &fault.Kind{Code: "SecretNotFound", Status: 404, Link: chain.LinkData,
 		Format: "A secret with (name/id) %s was not found in this key vault. " + helpNotFound,
 		Why:    "the vault holds no such secret", Fix: "check the name and the vault"}
-	deletedNotFound = &fault.Kind{Code: "SecretNotFound", Inner: "SecretNotFound", Status: 404, Link: chain.LinkData,
+	deletedNotFound = &fault.Kind{Code: "SecretNotFound", Name: "deleted", Status: 404, Link: chain.LinkData,
 		Format: "Deleted Secret not found: %s",
 		Why:    "no deleted secret of that name waits for recovery", Fix: "check the name and the vault"}
 	nameDeleted = &fault.Kind{Code: "Conflict", Inner: "ObjectIsDeletedButRecoverable", Status: 409, Link: chain.LinkData,

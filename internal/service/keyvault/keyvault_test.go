@@ -101,11 +101,11 @@ func TestTokens(t *testing.T) {
 		code, message              string
 	}{
 		{"audience_with_slash", "", "https://vault.azure.net/", "", 200, "", ""},
-		{"wrong_audience", "", "https://management.azure.com", "", 401, "Unauthorized/AKV10022", "AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://management.azure.com."},
-		{"this_host_as_audience", "", "https://" + host, "", 401, "Unauthorized/AKV10022", "AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://" + host + "."},
-		{"another_tenant", "foreigner", "", "", 401, "Unauthorized/AKV10032", "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/" + apptest.TenantID + "/, found https://sts.windows.net/" + apptest.ForeignID + "/."},
-		{"bad_token", "-", "", "Bearer x", 401, "Unauthorized/AKV10046", ""},
-		{"another_scheme", "-", "", "SharedKey a:b", 401, "Unauthorized/AKV10046", ""},
+		{"wrong_audience", "", "https://management.azure.com", "", 401, "Unauthorized", "AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://management.azure.com."},
+		{"this_host_as_audience", "", "https://" + host, "", 401, "Unauthorized", "AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://" + host + "."},
+		{"another_tenant", "foreigner", "", "", 401, "Unauthorized", "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/" + apptest.TenantID + "/, found https://sts.windows.net/" + apptest.ForeignID + "/."},
+		{"bad_token", "-", "", "Bearer x", 401, "Unauthorized", ""},
+		{"another_scheme", "-", "", "SharedKey a:b", 401, "Unauthorized", ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
