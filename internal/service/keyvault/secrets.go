@@ -23,10 +23,7 @@ const (
 	maxType    = 255 // characters of a content type
 )
 
-var (
-	secretName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
-	versionID  = regexp.MustCompile(`^[0-9a-fA-F]{32}$`)
-)
+var versionID = regexp.MustCompile(`^[0-9a-fA-F]{32}$`)
 
 // key is where a secret is stored. Names compare without case.
 func (v *Vault) key(name string) string { return v.UID + "/" + strings.ToLower(name) }
@@ -35,9 +32,24 @@ func (v *Vault) versionKey(name, id string) string {
 	return v.key(name) + "/" + strings.ToLower(id)
 }
 
+// validName reports whether a secret can have the name: 1 to 127 letters,
+// digits and hyphens. Every read asks, so it is no regular expression.
+func validName(name string) bool {
+	if len(name) < 1 || len(name) > 127 {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
 func nameOf(r *azapi.Request) (string, error) {
 	name := r.Param("name")
-	if !secretName.MatchString(name) {
+	if !validName(name) {
 		return "", badParameter.New(fmt.Sprintf("The request URI contains an invalid name: %.128s", name))
 	}
 	return name, nil
