@@ -65,13 +65,16 @@ func (d *Directory) domainOps(ctx context.Context, old string, t Tenant) ([]stor
 	if t.Domain == "" {
 		return ops, nil
 	}
-	switch _, err := d.domains.Get(ctx, fold(t.Domain)); {
-	case err == nil:
+	condition := store.Absent()
+	switch taken, err := d.domains.Get(ctx, fold(t.Domain)); {
+	case err == nil && taken.Value.To != t.ID:
 		return nil, fmt.Errorf("%w: %s", ErrDomainTaken, t.Domain)
+	case err == nil: // another writer of this tenant was faster; the tenant's own condition tells
+		condition = store.At(taken.Version)
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, fmt.Errorf("reading domain %s: %w", t.Domain, err)
 	}
-	op, err := d.domains.PutOp(fold(t.Domain), reference{To: t.ID}, store.Absent())
+	op, err := d.domains.PutOp(fold(t.Domain), reference{To: t.ID}, condition)
 	return append(ops, op), err
 }
 
