@@ -8,6 +8,7 @@ import (
 	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/entra"
+	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/jose"
 	"github.com/aksess/aksess/internal/service"
 	"github.com/aksess/aksess/internal/service/resources"
@@ -24,7 +25,7 @@ func (a *App) build() error {
 	})
 	a.closers = append(a.closers, func() error { remote.Close(); return nil })
 	a.tokens = entra.New(entra.Options{
-		Directory: a.Directory, Keys: jose.Sources{a.Issuers, remote}, Store: a.Store, Pool: a.pool,
+		Directory: a.Directory, Keys: jose.Sources{a.Issuers, issuer.Gone{TenantID: a.Account.TenantID}, remote}, Store: a.Store, Pool: a.pool,
 		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log,
 	})
 	services, err := service.All(service.Deps{
