@@ -51,6 +51,19 @@ const (
 	ReasonAddress      Reason = "address"          // no rule of the firewall covers the address
 )
 
+// Attributes is what the condition of a role assignment can ask about a request
+// (https://learn.microsoft.com/azure/role-based-access-control/conditions-format#attributes).
+// The zero value has none: a condition that asks for one does not hold.
+type Attributes struct {
+	// SubOperation tells requests of one action apart: "Blob.List", "Blob.Read.WithTagConditions".
+	SubOperation string
+	// Value returns the values of an attribute. source is "Resource", "Request",
+	// "Principal" or "Environment"; name is as conditions spell it, such as
+	// "Microsoft.Storage/storageAccounts/blobServices/containers:name". It is not
+	// ok for what the request does not have. nil knows none.
+	Value func(source, name string) (values []string, ok bool)
+}
+
 // Permission is one permission set of a role definition. The strings may hold
 // the wildcard * at any place.
 type Permission struct {

@@ -65,7 +65,7 @@ func TestBookGrants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return DecideRole(p, getSecret, secret, grants)
+		return DecideRole(p, getSecret, secret, grants, Attributes{})
 	}
 	checkVerdict(t, decide(), ReasonNoAssignment, chain.LinkAccess)
 	assign(t, b, 1, "Key Vault Secrets User", vault, clientID)
@@ -289,7 +289,7 @@ func TestGrantWithoutRole(t *testing.T) {
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("got %+v, %v", grants, err)
 	}
-	checkVerdict(t, DecideRole(workload(), getSecret, secret, grants), ReasonRole, chain.LinkAccess)
+	checkVerdict(t, DecideRole(workload(), getSecret, secret, grants, Attributes{}), ReasonRole, chain.LinkAccess)
 	role, err := b.assignableRole(ctx, &a)
 	if !errors.Is(err, ErrRoleNotFound) {
 		t.Errorf("got %v, want ErrRoleNotFound", err)

@@ -183,7 +183,7 @@ func TestDecisionsAgreeWithOracles(t *testing.T) {
 		for i := range grants {
 			grants[i] = w.grant()
 		}
-		v := DecideRole(p, action, scope, grants)
+		v := DecideRole(p, action, scope, grants, Attributes{})
 		compare(t, v, oracleRole(p, action, scope, grants), fmt.Sprintf("DecideRole(%+v, %+v, %q, %+v)", p, action, scope, grants))
 		policies := make([]Policy, w.IntN(7))
 		for i := range policies {

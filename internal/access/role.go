@@ -14,8 +14,8 @@ import (
 //
 // An assignment, or a permission set of its role, with a condition is not
 // effective: conditions are not evaluated, and an unread one must not open a door.
-func DecideRole(p Principal, action Action, scope string, grants []Grant) Verdict {
-	d := roleDecision{principal: p, action: action, scope: scope, best: missNothing}
+func DecideRole(p Principal, action Action, scope string, grants []Grant, attributes Attributes) Verdict {
+	d := roleDecision{principal: p, action: action, scope: scope, attributes: attributes, best: missNothing}
 	for i := range grants {
 		if rank := d.rank(&grants[i]); rank < d.best {
 			d.best, d.nearest = rank, &grants[i]
@@ -44,9 +44,10 @@ const (
 )
 
 type roleDecision struct {
-	principal Principal
-	action    Action
-	scope     string
+	principal  Principal
+	action     Action
+	scope      string
+	attributes Attributes
 
 	own, inScope int // grants of the principal, and those at or above the scope
 	best         miss

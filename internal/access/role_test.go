@@ -88,7 +88,7 @@ func TestDecideRole(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v := DecideRole(workload(), test.action, test.scope, test.grants)
+			v := DecideRole(workload(), test.action, test.scope, test.grants, Attributes{})
 			checkVerdict(t, v, test.reason, chain.LinkAccess)
 			if !strings.Contains(v.By, test.by) || !strings.Contains(v.Nearest, test.nearest) || !strings.Contains(v.Fix, test.fix) {
 				t.Errorf("got by %q nearest %q fix %q, want %q %q %q", v.By, v.Nearest, v.Fix, test.by, test.nearest, test.fix)
@@ -116,13 +116,13 @@ func checkVerdict(t *testing.T, v Verdict, reason Reason, link chain.Link) {
 func TestOwnerAndContributorReadNoData(t *testing.T) {
 	for _, role := range []string{"Owner", "Contributor", "Reader", "Key Vault Contributor", "Storage Account Contributor"} {
 		for _, action := range []Action{getSecret, readBlob, addMessage, readKV} {
-			v := DecideRole(workload(), action, secret, []Grant{grant(t, role, subscription, objectID)})
+			v := DecideRole(workload(), action, secret, []Grant{grant(t, role, subscription, objectID)}, Attributes{})
 			if v.Allowed {
 				t.Errorf("%s does %s: got allowed by %s, want refused", role, action.Name, v.By)
 			}
 		}
 	}
-	v := DecideRole(workload(), getSecret, secret, []Grant{grant(t, "Contributor", subscription, objectID)})
+	v := DecideRole(workload(), getSecret, secret, []Grant{grant(t, "Contributor", subscription, objectID)}, Attributes{})
 	want := `role "Contributor" (assignment 99999999-9999-9999-9999-999999999999) at ` + subscription +
 		" grants only control-plane actions; " + getSecret.Name + " is a data action"
 	if v.Reason != ReasonPlane || v.Nearest != want {
@@ -131,7 +131,7 @@ func TestOwnerAndContributorReadNoData(t *testing.T) {
 }
 
 func TestScopeIsNotAStringPrefix(t *testing.T) {
-	v := DecideRole(workload(), writeVault, strings.Replace(vault, "rg-app", "rg-app2", 1), []Grant{grant(t, "Contributor", groupApp, objectID)})
+	v := DecideRole(workload(), writeVault, strings.Replace(vault, "rg-app", "rg-app2", 1), []Grant{grant(t, "Contributor", groupApp, objectID)}, Attributes{})
 	checkVerdict(t, v, ReasonScope, chain.LinkAccess)
 	if !strings.HasSuffix(v.Nearest, "the resource is in resource group rg-app2") {
 		t.Errorf("got nearest %q", v.Nearest)
@@ -140,12 +140,12 @@ func TestScopeIsNotAStringPrefix(t *testing.T) {
 
 func TestGroupsCount(t *testing.T) {
 	grants := []Grant{grant(t, "Key Vault Secrets User", vault, groupID)}
-	if v := DecideRole(workload(), getSecret, secret, grants); !v.Allowed {
+	if v := DecideRole(workload(), getSecret, secret, grants, Attributes{}); !v.Allowed {
 		t.Errorf("got %q, want a member of the group allowed", v.Nearest)
 	}
 	outsider := workload()
 	outsider.Groups = nil
-	if v := DecideRole(outsider, getSecret, secret, grants); v.Allowed {
+	if v := DecideRole(outsider, getSecret, secret, grants, Attributes{}); v.Allowed {
 		t.Errorf("got allowed by %q, want an outsider refused", v.By)
 	}
 }
@@ -154,7 +154,7 @@ func TestGroupsCount(t *testing.T) {
 func TestNobodySkipsTheDecision(t *testing.T) {
 	for _, p := range []Principal{{}, {ObjectID: "00000000-0000-0000-0000-000000000000"}, {AppID: "00000003-0000-0000-c000-000000000000"}, workload()} {
 		for _, grants := range [][]Grant{nil, {{}}, {{Assignment: Assignment{Scope: "/"}, Role: grant(t, "Owner", "/", "").Role}}} {
-			if v := DecideRole(p, writeVault, vault, grants); v.Allowed {
+			if v := DecideRole(p, writeVault, vault, grants, Attributes{}); v.Allowed {
 				t.Errorf("principal %+v with %d grants: got allowed by %q", p, len(grants), v.By)
 			}
 		}
@@ -181,7 +181,7 @@ func TestQueueRolesGrantAddAndProcess(t *testing.T) {
 		{"Storage Queue Data Contributor", remove, true},
 	}
 	for _, test := range tests {
-		if v := DecideRole(workload(), test.action, queue, []Grant{grant(t, test.role, account, objectID)}); v.Allowed != test.want {
+		if v := DecideRole(workload(), test.action, queue, []Grant{grant(t, test.role, account, objectID)}, Attributes{}); v.Allowed != test.want {
 			t.Errorf("%s does %s: got %v, want %v", test.role, test.action.Name, v.Allowed, test.want)
 		}
 	}
@@ -193,15 +193,15 @@ func TestNotActionsStayInTheirPermissionSet(t *testing.T) {
 		{Actions: []string{"Microsoft.KeyVault/vaults/read"}},
 	}}
 	grants := []Grant{{Role: role, Assignment: Assignment{Scope: "/", PrincipalID: objectID}}}
-	if v := DecideRole(workload(), Action{Name: "Microsoft.KeyVault/vaults/read"}, vault, grants); !v.Allowed {
+	if v := DecideRole(workload(), Action{Name: "Microsoft.KeyVault/vaults/read"}, vault, grants, Attributes{}); !v.Allowed {
 		t.Errorf("got %q, want allowed by the second permission set", v.Nearest)
 	}
-	if v := DecideRole(workload(), writeVault, vault, grants); v.Allowed {
+	if v := DecideRole(workload(), writeVault, vault, grants, Attributes{}); v.Allowed {
 		t.Errorf("got allowed by %q, want refused", v.By)
 	}
 	// Another role's grant is not touched by it.
 	grants = append(grants, grant(t, "Key Vault Contributor", groupApp, objectID))
-	if v := DecideRole(workload(), writeVault, vault, grants); !v.Allowed {
+	if v := DecideRole(workload(), writeVault, vault, grants, Attributes{}); !v.Allowed {
 		t.Errorf("got %q, want allowed by the second assignment", v.Nearest)
 	}
 }
@@ -216,7 +216,7 @@ func BenchmarkDecideRole(b *testing.B) {
 	p := workload()
 	b.ReportAllocs()
 	for b.Loop() {
-		if !DecideRole(p, getSecret, secret, grants).Allowed {
+		if !DecideRole(p, getSecret, secret, grants, Attributes{}).Allowed {
 			b.Fatal("refused")
 		}
 	}

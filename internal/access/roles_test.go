@@ -71,7 +71,7 @@ func TestCustomRoleInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return DecideRole(p, getSecret, secret, grants).Allowed
+		return DecideRole(p, getSecret, secret, grants, Attributes{}).Allowed
 	}
 	if !allowed() {
 		t.Error("got refused, want allowed by the custom role")

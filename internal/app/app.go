@@ -19,6 +19,7 @@ import (
 	"github.com/aksess/aksess/internal/entra"
 	"github.com/aksess/aksess/internal/gateway"
 	"github.com/aksess/aksess/internal/issuer"
+	"github.com/aksess/aksess/internal/service"
 	"github.com/aksess/aksess/internal/store"
 	"github.com/aksess/aksess/internal/store/memory"
 	"github.com/aksess/aksess/internal/store/sqlite"
@@ -34,16 +35,17 @@ type App struct {
 	Issuers   *issuer.Issuers
 	Resources *arm.Resources
 
-	config  Config
-	server  *azapi.Server
-	ca      *gateway.CA
-	gateway *gateway.Gateway
-	pool    *issuer.KeyPool
-	tokens  *entra.TokenService
-	files   string // folder of the files that clients are pointed at
-	closers []func() error
-	done    chan error
-	cancel  context.CancelFunc
+	config   Config
+	server   *azapi.Server
+	ca       *gateway.CA
+	gateway  *gateway.Gateway
+	pool     *issuer.KeyPool
+	tokens   *entra.TokenService
+	services *service.Services
+	files    string // folder of the files that clients are pointed at
+	closers  []func() error
+	done     chan error
+	cancel   context.CancelFunc
 }
 
 // Open opens the state, builds the services and does not listen yet. The caller

@@ -36,9 +36,11 @@ func (a *App) build() error {
 	if err != nil {
 		return fmt.Errorf("listing the services: %w", err)
 	}
-	a.server, err = azapi.New(append(services, a.tokens.Service()), azapi.Config{
+	a.services = services
+	a.server, err = azapi.New(append(services.Hosts, a.tokens.Service()), azapi.Config{
 		Authenticator: a.tokens.Authenticator(), Grants: a.Book, Roles: access.BuiltinRoles,
 		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
+		SubnetOf: services.SubnetOf,
 	})
 	return err
 }
@@ -55,7 +57,7 @@ func (a *App) maintain() {
 		ticker := time.NewTicker(maintenance)
 		defer ticker.Stop()
 		for {
-			for _, look := range []func(context.Context) error{a.tokens.Maintain, a.Issuers.Maintain, collector.Collect} {
+			for _, look := range []func(context.Context) error{a.tokens.Maintain, a.Issuers.Maintain, a.services.Resume, collector.Collect} {
 				if err := look(ctx); err != nil && ctx.Err() == nil {
 					a.config.Log.Error("looking after keys and storage", "error", err)
 				}

@@ -56,6 +56,18 @@ type Type struct {
 	// child types. Global, Written, Default and Change.Also mean nothing then.
 	Storage *Storage
 
+	// Work is what a write starts and does not wait for, such as starting a
+	// cluster: it runs after the write is on disk, on a resource whose
+	// provisioningState is Creating or Updating and becomes Succeeded when Work
+	// returns, or Failed with the coded error that it returns. The write is
+	// answered at once with Azure-AsyncOperation. Work may run again after a
+	// restart that interrupted it. nil for types that are complete when written.
+	Work func(ctx context.Context, r *Resource) error
+
+	// SoftDelete keeps deleted resources for a while, with their name. Only for
+	// Global types; nil: what is deleted is gone.
+	SoftDelete *SoftDelete
+
 	// Actions are POST operations on a resource: listKeys, listClusterUserCredential.
 	Actions []PostAction
 	// Operations are further rows of the host's table that belong to the type:
@@ -77,6 +89,32 @@ type Storage struct {
 	Put func(ctx context.Context, parent *Resource, c Change) error
 	// Delete removes the child, or returns ErrNotFound.
 	Delete func(ctx context.Context, parent, r *Resource) error
+}
+
+// SoftDelete is how a type's deleted resources can come back
+// (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview).
+// While one is deleted its name stays taken; it is found with
+// [Resources.Deleted] and ends with [Resources.Purge], or by itself when its time is up.
+type SoftDelete struct {
+	// Terms says for how many days a resource is kept, and whether it may be
+	// purged earlier. 0 days: this one is gone at once.
+	Terms func(r *Resource) (days int, protected bool, err error)
+	// Recovers reports that a PUT asks for the deleted resource of its name. The
+	// deleted resource is then Change.Old of Put, and what is below it is back.
+	Recovers func(c Change) bool
+	// Taken words the refusal of a PUT that does not ask for it.
+	Taken func(d *Deleted) error
+	// Purge removes what belongs to the resource elsewhere, such as secrets. It
+	// may run again. The type's Delete hook runs at the delete, this at its end.
+	Purge func(ctx context.Context, r *Resource) error
+}
+
+// Deleted is a deleted resource that can still be recovered.
+type Deleted struct {
+	Resource  *Resource // as it was
+	At        time.Time // when it was deleted
+	Until     time.Time // when it ends by itself
+	Protected bool      // it cannot be purged before
 }
 
 // Change is a write under way.

@@ -50,6 +50,7 @@ type Caller struct {
 	Issuer   string    // iss of the token
 	Audience string    // aud of the token
 	Expires  time.Time // exp of the token
+	Key      string    // name of the target's own key that the caller signed with: "key1"; "" for tokens
 }
 
 // Param returns the decoded value of a {parameter} of the pattern, "" if it has none.

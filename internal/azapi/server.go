@@ -52,6 +52,9 @@ type Config struct {
 	NewID         func() string // request ids, GUIDs
 	Log           *slog.Logger
 	Observe       func(Event) // called after each request; nil for none
+	// Disturb makes a failure of the real service happen: its error, a coded one,
+	// is the answer to a request whose caller and operation are known. nil for none.
+	Disturb func(r *Request) error
 	// SubnetOf names the virtual network's subnet that an address belongs to; nil knows none.
 	SubnetOf func(origin access.Origin) string
 }

@@ -34,11 +34,22 @@ type Service struct {
 	// Decide replaces the decision by role where a service has another one,
 	// such as a vault's access policies. nil decides by role.
 	Decide func(r *Request, grants func() ([]access.Grant, error)) (access.Verdict, error)
+	// Attributes says what conditions of role assignments can ask about a
+	// request. nil for services whose requests have none.
+	Attributes func(r *Request) access.Attributes
+	// Schemes verify the credentials of further Authorization schemes, such as
+	// SharedKey. A fault.Error that one returns reaches the client as it is by way of Refuse.
+	Schemes map[string]Scheme
 	// Headers adds what every answer of the service carries, errors and 304 included.
 	Headers func(h http.Header, r *Request)
 	// OwnErrors renders errors instead of the dialect. nil for most.
 	OwnErrors func(w http.ResponseWriter, r *Request, err error)
 }
+
+// Scheme verifies a credential of an Authorization scheme other than Bearer,
+// after the target is known. A caller that proves to hold the target's own key
+// is returned with Key set: it may do every operation that the firewall admits it to.
+type Scheme func(r *Request, credential string) (Caller, error)
 
 // Operation is one row of a service's table.
 type Operation struct {

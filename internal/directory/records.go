@@ -86,3 +86,31 @@ type Certificate struct {
 	ID  string `json:"id"` // keyId, GUID
 	DER []byte `json:"der"`
 }
+
+// User is a person of a tenant.
+type User struct {
+	TenantID    string    `json:"tenantId"`
+	ObjectID    string    `json:"objectId"`
+	Name        string    `json:"name"` // user principal name, "ada@contoso.onmicrosoft.com"
+	DisplayName string    `json:"displayName"`
+	Mail        string    `json:"mail,omitempty"`
+	Disabled    bool      `json:"disabled,omitempty"`
+	Salt        []byte    `json:"salt,omitempty"`
+	Digest      []byte    `json:"digest,omitempty"` // PBKDF2 of the password; without one nobody signs in as the user
+	Created     time.Time `json:"created"`
+}
+
+// Group is a set of users, principals and groups of a tenant.
+type Group struct {
+	TenantID        string    `json:"tenantId"`
+	ObjectID        string    `json:"objectId"`
+	DisplayName     string    `json:"displayName"`
+	Description     string    `json:"description,omitempty"`
+	MailNickname    string    `json:"mailNickname,omitempty"`
+	SecurityEnabled bool      `json:"securityEnabled"`
+	MailEnabled     bool      `json:"mailEnabled,omitempty"`
+	Types           []string  `json:"groupTypes,omitempty"` // "Unified"
+	Members         []string  `json:"members,omitempty"`    // object ids
+	Owners          []string  `json:"owners,omitempty"`     // object ids
+	Created         time.Time `json:"created"`
+}

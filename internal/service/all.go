@@ -3,6 +3,7 @@
 package service
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -37,9 +38,19 @@ type Deps struct {
 	NewID     func() string
 }
 
+// Services is what All makes.
+type Services struct {
+	Hosts []*azapi.Service // for the pipeline
+	// Resume takes up what a stop interrupted and ends what is overdue; call it
+	// at start and now and then.
+	Resume func(ctx context.Context) error
+	// SubnetOf names the virtual network's subnet that an address belongs to.
+	SubnetOf func(origin access.Origin) string
+}
+
 // All returns the services: Resource Manager with the resource types of each,
 // and the data planes.
-func All(d Deps) ([]*azapi.Service, error) {
+func All(d Deps) (*Services, error) {
 	secrets := keyvault.New(keyvault.Secrets{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
 	settings := appconfig.New(appconfig.Settings{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
 	clusters := containerservice.New(containerservice.Clusters{
@@ -66,7 +77,7 @@ func All(d Deps) ([]*azapi.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []*azapi.Service{
+	hosts := []*azapi.Service{
 		manager,
 		secrets.Service(),
 		settings.Service(),
@@ -74,5 +85,8 @@ func All(d Deps) ([]*azapi.Service, error) {
 		queue.New(d.Resources, files).Service(),
 		clusters.Service(),
 		d.Issuers.Service(),
+	}
+	return &Services{
+		Hosts: hosts, Resume: d.Resources.Resume, SubnetOf: func(access.Origin) string { return "" },
 	}, nil
 }

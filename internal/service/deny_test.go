@@ -69,7 +69,7 @@ func denyWorld(t *testing.T) (*apptest.World, []*azapi.Service) {
 	put(w, identity, `{`+location+`}`)
 	put(w, apptest.Group+"/providers/Microsoft.Authorization/roleDefinitions/"+custom,
 		`{"properties":{"roleName":"denied role","assignableScopes":["`+apptest.Group+`"],"permissions":[{"actions":["*/read"]}]}}`)
-	return w, services
+	return w, services.Hosts
 }
 
 // put creates a resource as the owner; some types answer 200 to that, some 201.

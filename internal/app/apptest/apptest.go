@@ -83,7 +83,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 	if err != nil {
 		t.Fatalf("listing the services: %v", err)
 	}
-	w.Handler, err = azapi.New(services, azapi.Config{
+	w.Handler, err = azapi.New(services.Hosts, azapi.Config{
 		Authenticator: tokens{}, Grants: w.Book, Roles: access.BuiltinRoles, Now: w.Now, NewID: w.NewID, Log: log, Observe: w.observe,
 	})
 	if err != nil {

@@ -177,13 +177,13 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 	if err != nil {
 		return access.Verdict{}, err
 	}
-	verdict := access.DecideRole(r.Caller.Principal, r.Operation.Action.Access(), r.Scope(), held)
+	verdict := r.DecideRole(r.Operation.Action, held)
 	if verdict.Allowed {
 		return verdict, nil
 	}
 	switch r.Operation.Name {
 	case "PutBlob", "PutBlock", "PutBlockList":
-		add := access.DecideRole(r.Caller.Principal, access.Action{Name: blobAdd, Data: true}, r.Scope(), held)
+		add := r.DecideRole(azapi.Data(blobAdd), held)
 		if add.Allowed {
 			call.createOnly = true
 			return add, nil

@@ -136,7 +136,7 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 	if err != nil {
 		return access.Verdict{}, err
 	}
-	return access.DecideRole(r.Caller.Principal, r.Operation.Action.Access(), r.Scope(), held), nil
+	return r.DecideRole(r.Operation.Action, held), nil
 }
 
 // transport and version are shared: answers replace header values, they do not change them.

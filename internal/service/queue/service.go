@@ -155,14 +155,14 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 	if err != nil {
 		return access.Verdict{}, err
 	}
-	own := access.DecideRole(r.Caller.Principal, r.Operation.Action.Access(), r.Scope(), held)
+	own := r.DecideRole(r.Operation.Action, held)
 	others := instead(r.Operation.Name)
 	if own.Allowed || len(others) == 0 {
 		return own, nil
 	}
 	var verdict access.Verdict
 	for _, name := range others {
-		verdict = access.DecideRole(r.Caller.Principal, access.Action{Name: name, Data: true}, r.Scope(), held)
+		verdict = r.DecideRole(azapi.Data(name), held)
 		if !verdict.Allowed {
 			return own, nil
 		}
