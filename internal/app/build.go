@@ -40,7 +40,7 @@ func (a *App) build() error {
 	a.server, err = azapi.New(append(services.Hosts, a.tokens.Service()), azapi.Config{
 		Authenticator: a.tokens.Authenticator(), Grants: a.Book, Roles: access.BuiltinRoles,
 		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
-		SubnetOf: services.SubnetOf,
+		SubnetOf: services.SubnetOf, Local: azapi.NewLocal(LocalSuffix),
 	})
 	return err
 }

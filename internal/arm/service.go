@@ -49,7 +49,7 @@ func Service(o Options) (*azapi.Service, error) {
 	// A token for "https://management.core.windows.net//.default" has an aud
 	// that ends in a slash: one slash of the two is the scope's own.
 	return &azapi.Service{
-		Name: "arm", Hosts: append([]string{Host}, o.Hosts...), Dialect: azapi.DialectARM, Version: azapi.VersionQuery,
+		Name: "arm", NamesHosts: true, Hosts: append([]string{Host}, o.Hosts...), Dialect: azapi.DialectARM, Version: azapi.VersionQuery,
 		Audiences: refusals.audiences, Operations: operations, Refuse: refusals.word, Headers: headers,
 	}, nil
 }

@@ -26,7 +26,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, httpRequest *http.Request) {
 		deps:    s,
 	}
 	recorder := &recorder{ResponseWriter: w}
+	var translated *localWriter
+	if r.local, r.Host = s.config.Local.of(httpRequest, r.Host); r.local != nil {
+		translated = &localWriter{ResponseWriter: w, translation: r.local}
+		if entry := s.lookup(r.Host); entry != nil {
+			translated.bodies = entry.service.NamesHosts
+		}
+		recorder.ResponseWriter = translated
+	}
 	err := s.serve(recorder, r)
+	if translated != nil && !recorder.broken {
+		translated.flush()
+	}
 	event := s.event(r, recorder.status, err)
 	event.Duration = s.config.Now().Sub(start)
 	s.log(event)
@@ -82,6 +93,9 @@ func commonHeaders(h http.Header, r *Request) {
 func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
 	var readable bool
 	r.query, readable = parseQuery(r.URL.RawQuery)
+	for i := range r.query {
+		r.query[i].value = r.Canonical(r.query[i].value)
+	}
 	operation, found, allow := entry.table.find(r.Request, r.query)
 	r.Operation, r.params = operation, found
 	err := s.target(r)
@@ -119,6 +133,9 @@ func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
 			limit = defaultMaxBody
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		if err := r.canonicalBody(); err != nil {
+			return err
+		}
 	}
 	if operation.Action.anonymous {
 		return nil

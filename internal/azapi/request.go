@@ -33,6 +33,7 @@ type Request struct {
 	query  query
 	scope  string // once it was asked for
 	deps   *Server
+	local  *translation // nil for callers that use Azure's names
 }
 
 // pair is a parameter with its value. Requests have few of them, and a list of

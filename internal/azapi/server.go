@@ -52,6 +52,8 @@ type Config struct {
 	NewID         func() string // request ids, GUIDs
 	Log           *slog.Logger
 	Observe       func(Event) // called after each request; nil for none
+	// Local are the names that callers without the proxy use; nil for none.
+	Local *Local
 	// Disturb makes a failure of the real service happen: its error, a coded one,
 	// is the answer to a request whose caller and operation are known. nil for none.
 	Disturb func(r *Request) error

@@ -23,7 +23,11 @@ type Service struct {
 	// Selectors are the query names that choose between operations of one path,
 	// such as Storage's comp and restype. An operation matches only when each of
 	// them has just the value that its Query says, or is absent.
-	Selectors  []string
+	Selectors []string
+	// NamesHosts: what the service answers and takes names other hosts, as
+	// Resource Manager's endpoints do; for callers that use local names it is
+	// translated whole, so answers are held back until they are complete.
+	NamesHosts bool
 	Operations []Operation
 
 	// Target finds the resource that the request is for, before anything is

@@ -115,12 +115,13 @@ func (s *TokenService) Service() *azapi.Service {
 		return azapi.Operation{Name: name, Method: http.MethodPost, Pattern: pattern, Action: azapi.Anonymous(), MaxBody: maxForm, Handle: handle}
 	}
 	return &azapi.Service{
-		Name:      "entra",
-		Hosts:     aliases[:],
-		Dialect:   azapi.DialectOAuth,
-		Headers:   headers,
-		OwnErrors: renderError,
-		Refuse:    refuse,
+		Name:       "entra",
+		NamesHosts: true,
+		Hosts:      aliases[:],
+		Dialect:    azapi.DialectOAuth,
+		Headers:    headers,
+		OwnErrors:  renderError,
+		Refuse:     refuse,
 		Operations: []azapi.Operation{
 			get("DiscoverInstance", "/common/discovery/instance", s.discoverInstance),
 			get("GetConfiguration", "/{tenant}/.well-known/openid-configuration", s.configuration(version1)),

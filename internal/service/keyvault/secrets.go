@@ -293,7 +293,12 @@ func (b *setRequest) apply(v *version) {
 	}
 }
 
-func (v *Vault) baseURL() string { return "https://" + strings.ToLower(v.Name) + hostSuffix }
+func (v *Vault) baseURL() string {
+	if v.base != "" {
+		return v.base
+	}
+	return "https://" + strings.ToLower(v.Name) + hostSuffix
+}
 
 func (v *Vault) attributes(of version) attributes {
 	level := "Recoverable+Purgeable"

@@ -108,6 +108,10 @@ func (s *Secrets) target(ctx context.Context, r *azapi.Request) (azapi.Target, e
 	if err != nil {
 		return azapi.Target{}, err
 	}
+	if r.Local() {
+		local := *vault // a view of its own, so that no kept answer is taken for it
+		local.base, vault = r.BaseURL(), &local
+	}
 	return azapi.Target{
 		ID: vault.ID, Name: vault.Name, TenantID: vault.TenantID, Location: vault.Location, Network: vault.Network, Resource: vault,
 	}, nil

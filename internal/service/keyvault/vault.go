@@ -23,6 +23,8 @@ type Vault struct {
 	Retention int // days
 	Policies  []access.Policy
 	Network   access.Network
+
+	base string // https and host for a caller that uses local names; "" for Azure's
 }
 
 // properties are the members of a vault that are understood; all others are
