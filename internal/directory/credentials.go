@@ -77,7 +77,7 @@ func (d *Directory) DeleteCredential(ctx context.Context, objectID, name string)
 
 // Credential returns one federated credential of an identity, or ErrCredentialNotFound.
 func (d *Directory) Credential(ctx context.Context, objectID, name string) (FederatedCredential, error) {
-	p, err := d.ByObjectID(ctx, objectID)
+	p, err := d.registered(ctx, objectID)
 	if err != nil {
 		return FederatedCredential{}, err
 	}
@@ -91,7 +91,7 @@ func (d *Directory) Credential(ctx context.Context, objectID, name string) (Fede
 // Credentials returns the federated credentials of an identity in the order of
 // their names.
 func (d *Directory) Credentials(ctx context.Context, objectID string) ([]FederatedCredential, error) {
-	p, err := d.ByObjectID(ctx, objectID)
+	p, err := d.registered(ctx, objectID)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (d *Directory) end(key string) {
 
 // concurrent names the identity as Azure does: by its resource id, where it has one.
 func (d *Directory) concurrent(ctx context.Context, objectID string) error {
-	p, err := d.ByObjectID(ctx, objectID)
+	p, err := d.registered(ctx, objectID)
 	if err != nil {
 		return err
 	}

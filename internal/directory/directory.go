@@ -17,10 +17,13 @@ import (
 type Options struct {
 	Now    func() time.Time // default time.Now
 	NewID  func() string    // GUIDs; default random ones
-	Random io.Reader        // for client secrets and their salts; default crypto/rand
+	Random io.Reader        // for secrets, passwords and their salts; default crypto/rand
+	// PasswordWork is how many iterations of PBKDF2 a password costs; default
+	// DefaultPasswordWork. Tests take fewer.
+	PasswordWork int
 }
 
-// Directory keeps tenants and principals in a store. It is safe for concurrent use.
+// Directory keeps tenants, principals, users and groups in a store. It is safe for concurrent use.
 type Directory struct {
 	options Options
 	store   store.Store
@@ -31,9 +34,14 @@ type Directory struct {
 	appIDs     store.Collection[reference] // tenant/client id → object id
 	appObjects store.Collection[reference] // object id of the app registration → object id
 	resources  store.Collection[reference] // resource id → object id
+	users      store.Collection[User]      // by object id
+	userNames  store.Collection[reference] // tenant/user principal name → object id
+	groups     store.Collection[Group]     // by object id
 
-	kinds   []string // all of the above, for Generation
+	kinds   []string // all of the above but groups, for Generation
 	cache   cache
+	members memberships
+	hashing chan struct{} // held while a password is digested
 	mu      sync.Mutex
 	writing map[string]bool // object ids of the identities whose federated credentials are being written
 }
@@ -51,6 +59,9 @@ func New(s store.Store, options Options) *Directory {
 	if options.Random == nil {
 		options.Random = rand.Reader
 	}
+	if options.PasswordWork == 0 {
+		options.PasswordWork = DefaultPasswordWork
+	}
 	if options.NewID == nil {
 		options.NewID = randomID
 	}
@@ -63,9 +74,13 @@ func New(s store.Store, options Options) *Directory {
 		appIDs:     store.Collection[reference]{Store: s, Kind: "directory.appid"},
 		appObjects: store.Collection[reference]{Store: s, Kind: "directory.appobject"},
 		resources:  store.Collection[reference]{Store: s, Kind: "directory.resource"},
+		users:      store.Collection[User]{Store: s, Kind: "directory.user"},
+		userNames:  store.Collection[reference]{Store: s, Kind: "directory.username"},
+		groups:     store.Collection[Group]{Store: s, Kind: "directory.group"},
+		hashing:    make(chan struct{}, 1),
 		writing:    map[string]bool{},
 	}
-	d.kinds = []string{d.tenants.Kind, d.domains.Kind, d.principals.Kind, d.appIDs.Kind, d.appObjects.Kind, d.resources.Kind}
+	d.kinds = []string{d.tenants.Kind, d.domains.Kind, d.principals.Kind, d.appIDs.Kind, d.appObjects.Kind, d.resources.Kind, d.users.Kind, d.userNames.Kind}
 	return d
 }
 

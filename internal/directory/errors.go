@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/aksess/aksess/internal/chain"
@@ -13,6 +14,15 @@ import (
 var (
 	ErrTenantNotFound     = errors.New("tenant not found")
 	ErrPrincipalNotFound  = errors.New("principal not found")
+	ErrPrincipalExists    = errors.New("the application has a service principal")
+	ErrUserNotFound       = errors.New("user not found")
+	ErrUserExists         = errors.New("user principal name is taken")
+	ErrUserDisabled       = errors.New("user is disabled")
+	ErrGroupNotFound      = errors.New("group not found")
+	ErrObjectNotFound     = errors.New("directory object not found")
+	ErrMemberExists       = errors.New("the group has the member or owner")
+	ErrMemberNotFound     = errors.New("the group has no such member or owner")
+	ErrTooManyMembers     = errors.New("too many members or owners")
 	ErrCredentialNotFound = errors.New("federated credential not found")
 	ErrCredentialExists   = errors.New("federated credential exists")
 	ErrKeyNotFound        = errors.New("secret or certificate not found")
@@ -22,7 +32,13 @@ var (
 	ErrImmutable          = errors.New("property cannot change")
 	ErrSecretWrong        = errors.New("client secret is wrong")
 	ErrSecretExpired      = errors.New("client secret is expired")
+	ErrPasswordWrong      = errors.New("password is wrong")
+	ErrPasswordWeak       = errors.New("password is too short or too simple")
 )
+
+// ErrNoServicePrincipal is the ErrPrincipalNotFound of an application that is
+// registered and has no service principal.
+var ErrNoServicePrincipal = fmt.Errorf("%w: the application has no service principal", ErrPrincipalNotFound)
 
 // ErrConcurrentWrites refuses a write of a federated credential while another
 // one under the same identity is under way

@@ -18,6 +18,8 @@ const (
 	byObjectID
 	byAppObjectID
 	byResourceID
+	byUserID
+	byUserName
 )
 
 type cacheKey struct {
@@ -31,6 +33,7 @@ type cacheEntry struct {
 	version    int64
 	tenant     *Tenant
 	principal  *Principal
+	user       *User
 }
 
 // cache keeps decoded records. An entry is true as long as the store's
@@ -77,7 +80,8 @@ func (d *Directory) cached(ctx context.Context, key cacheKey, read func(context.
 }
 
 // ByAppID returns the principal of an application or managed identity by its
-// client id, or ErrPrincipalNotFound. The principal is shared and must not be modified.
+// client id, or ErrPrincipalNotFound, of which ErrNoServicePrincipal is one. The
+// principal is shared and must not be modified.
 func (d *Directory) ByAppID(ctx context.Context, tenantID, appID string) (*Principal, error) {
 	return d.principal(ctx, cacheKey{by: byAppID, tenant: fold(tenantID), id: fold(appID)})
 }
@@ -88,10 +92,27 @@ func (d *Directory) ByObjectID(ctx context.Context, objectID string) (*Principal
 	return d.principal(ctx, cacheKey{by: byObjectID, id: fold(objectID)})
 }
 
+// registered is ByObjectID also for an application without a service principal.
+func (d *Directory) registered(ctx context.Context, objectID string) (*Principal, error) {
+	return d.record(ctx, cacheKey{by: byObjectID, id: fold(objectID)})
+}
+
 // ByAppObjectID returns an application's principal by the object id of the app
-// registration, or ErrPrincipalNotFound. The principal is shared and must not be modified.
+// registration, also one without a service principal, or ErrPrincipalNotFound.
+// The principal is shared and must not be modified.
 func (d *Directory) ByAppObjectID(ctx context.Context, appObjectID string) (*Principal, error) {
-	return d.principal(ctx, cacheKey{by: byAppObjectID, id: fold(appObjectID)})
+	return d.record(ctx, cacheKey{by: byAppObjectID, id: fold(appObjectID)})
+}
+
+// Application returns an application's principal by its client id, also one
+// without a service principal, or ErrPrincipalNotFound. Managed identities are
+// none. The principal is shared and must not be modified.
+func (d *Directory) Application(ctx context.Context, tenantID, appID string) (*Principal, error) {
+	p, err := d.record(ctx, cacheKey{by: byAppID, tenant: fold(tenantID), id: fold(appID)})
+	if err == nil && p.Type != TypeApplication {
+		return nil, fmt.Errorf("%w: %.128q is a managed identity", ErrPrincipalNotFound, appID)
+	}
+	return p, err
 }
 
 // ByResourceID returns a managed identity by its resource id, or
@@ -105,6 +126,15 @@ func (d *Directory) ByResourceID(ctx context.Context, resourceID string) (*Princ
 }
 
 func (d *Directory) principal(ctx context.Context, key cacheKey) (*Principal, error) {
+	p, err := d.record(ctx, key)
+	if err == nil && p.NoService {
+		return nil, fmt.Errorf("%w: %.128q", ErrNoServicePrincipal, key.id)
+	}
+	return p, err
+}
+
+// record is principal also for an application without a service principal.
+func (d *Directory) record(ctx context.Context, key cacheKey) (*Principal, error) {
 	entry, err := d.cached(ctx, key, d.readPrincipal)
 	if err != nil {
 		return nil, err

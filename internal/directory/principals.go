@@ -17,7 +17,11 @@ func (d *Directory) CreateApplication(ctx context.Context, tenantID, name string
 	if name == "" {
 		return nil, fmt.Errorf("%w: an application without a name", ErrInvalid)
 	}
-	return d.create(ctx, Principal{
+	return d.create(ctx, d.newApplication(tenantID, name))
+}
+
+func (d *Directory) newApplication(tenantID, name string) Principal {
+	return Principal{
 		TenantID:    fold(tenantID),
 		ObjectID:    d.options.NewID(),
 		AppID:       d.options.NewID(),
@@ -25,7 +29,7 @@ func (d *Directory) CreateApplication(ctx context.Context, tenantID, name string
 		Type:        TypeApplication,
 		DisplayName: name,
 		Created:     d.now(),
-	})
+	}
 }
 
 // CreateManagedIdentity makes the principal of a managed identity under fresh
@@ -136,16 +140,20 @@ func (d *Directory) eachIndex(p *Principal, do func(index store.Collection[refer
 	return do(d.resources, key)
 }
 
-// DeletePrincipal removes a principal with all its credentials. Role
-// assignments and access policies that name it stay, as they do in Azure.
-// Deleting one that is not there is ErrPrincipalNotFound.
+// DeletePrincipal removes a principal with all its credentials, the app
+// registration included, and takes it out of its groups. Role assignments and
+// access policies that name it stay, as they do in Azure. Deleting one that is not there is ErrPrincipalNotFound.
 func (d *Directory) DeletePrincipal(ctx context.Context, objectID string) error {
 	for {
 		item, err := d.principals.Get(ctx, fold(objectID))
 		if err != nil {
 			return notFound(err, ErrPrincipalNotFound, objectID)
 		}
-		ops := []store.Op{d.principals.DeleteOp(item.Key, store.At(item.Version))}
+		ops, err := d.forgetOps(ctx, item.Key)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, d.principals.DeleteOp(item.Key, store.At(item.Version)))
 		err = d.eachIndex(&item.Value, func(index store.Collection[reference], key string) error {
 			ops = append(ops, index.DeleteOp(key, store.Always()))
 			return nil
@@ -189,8 +197,8 @@ func (d *Directory) Update(ctx context.Context, objectID string, change func(*Pr
 	return &item.Value, nil
 }
 
-// List returns one page of the principals of all tenants, in the order of
-// their object ids; q.Prefix, After and Before are object ids.
+// List returns one page of the principals of all tenants, applications without
+// a service principal included, in the order of their object ids; q.Prefix, After and Before are object ids.
 func (d *Directory) List(ctx context.Context, q store.Query) (principals []*Principal, more bool, err error) {
 	items, more, err := d.principals.List(ctx, q)
 	if err != nil {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/aksess/aksess/internal/federation"
@@ -33,12 +34,31 @@ type Principal struct {
 	Groups      []string  `json:"groups,omitempty"`
 	Created     time.Time `json:"created"`
 
+	// NoService says that the application has no service principal, not yet or
+	// not any more: it can be configured, and nobody signs in as it.
+	NoService      bool     `json:"noService,omitempty"`
+	Directory      []string `json:"directory,omitempty"` // permissions on the directory itself: ReadAll, ReadWriteAll
+	IdentifierURIs []string `json:"identifierUris,omitempty"`
+	AppOwners      []string `json:"appOwners,omitempty"` // object ids of the owners of the app registration; those deleted since may be among them
+	Owners         []string `json:"owners,omitempty"`    // the same of the service principal
+	// Registration and Service are further properties of the app registration
+	// and of the service principal, as Graph takes and shows them. Nothing here acts on them.
+	Registration map[string]json.RawMessage `json:"registration,omitempty"`
+	Service      map[string]json.RawMessage `json:"service,omitempty"`
+
 	Federated    []FederatedCredential `json:"federated,omitempty"`
 	Secrets      []Secret              `json:"secrets,omitempty"`
 	Certificates []Certificate         `json:"certificates,omitempty"`
 
 	matchable []federation.Credential // Federated in the form that federation.Match takes, made once when read
 }
+
+// Permissions on the directory itself, as Graph's application permissions name
+// them (https://learn.microsoft.com/graph/permissions-reference).
+const (
+	ReadAll      = "Directory.Read.All"
+	ReadWriteAll = "Directory.ReadWrite.All"
+)
 
 // Matchable returns the federated credentials for federation.Match. Those of a
 // principal that the directory returned are shared and must not be modified.
@@ -95,9 +115,14 @@ type User struct {
 	DisplayName string    `json:"displayName"`
 	Mail        string    `json:"mail,omitempty"`
 	Disabled    bool      `json:"disabled,omitempty"`
+	Directory   []string  `json:"directory,omitempty"` // permissions on the directory itself: ReadWriteAll; every user may read
 	Salt        []byte    `json:"salt,omitempty"`
 	Digest      []byte    `json:"digest,omitempty"` // PBKDF2 of the password; without one nobody signs in as the user
+	Iterations  int       `json:"iterations,omitempty"`
 	Created     time.Time `json:"created"`
+
+	// Profile is further properties, as Graph takes and shows them. Nothing here acts on them.
+	Profile map[string]json.RawMessage `json:"profile,omitempty"`
 }
 
 // Group is a set of users, principals and groups of a tenant.
