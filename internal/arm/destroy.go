@@ -26,8 +26,45 @@ func byName(types []*Type) map[string]*Type {
 }
 
 // Destroy deletes a resource and everything below it, through the Delete hooks
-// of their types, children first.
+// of their types, children first. Work on them is stopped. A resource of a type
+// with SoftDelete is kept as a deleted one, with what is below it.
 func (rs *Resources) Destroy(ctx context.Context, types map[string]*Type, r *Resource) error {
+	t := typeOf(types, r)
+	for range maxAttempts {
+		if err := rs.interrupt(ctx, types, r); err != nil {
+			return err
+		}
+		err := rs.destroy(ctx, types, t, r)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if r, err = rs.Get(ctx, r.ID); err != nil {
+			return err
+		}
+	}
+	return Busy.New(r.ID).SetHeader("Retry-After", "1")
+}
+
+// destroy tries once. The error has store.ErrConflict in its chain when the
+// resource was written meanwhile and that matters.
+func (rs *Resources) destroy(ctx context.Context, types map[string]*Type, t *Type, r *Resource) error {
+	if t.SoftDelete != nil {
+		return rs.softDelete(ctx, types, t, r)
+	}
+	if err := rs.hooksBelow(ctx, types, r); err != nil {
+		return err
+	}
+	if err := hookDelete(ctx, types, r); err != nil {
+		return err
+	}
+	if err := rs.Remove(ctx, t, r); err != nil {
+		return err
+	}
+	return rs.forget(ctx, r.ID)
+}
+
+// hooksBelow calls the Delete hooks of everything below a resource, children first.
+func (rs *Resources) hooksBelow(ctx context.Context, types map[string]*Type, r *Resource) error {
 	below, err := rs.List(ctx, r.ID, "")
 	if err != nil {
 		return err
@@ -40,13 +77,38 @@ func (rs *Resources) Destroy(ctx context.Context, types map[string]*Type, r *Res
 			return err
 		}
 	}
+	return nil
+}
+
+// softDelete makes a resource a deleted one. One that is kept for no time
+// becomes a deleted one, too, whose time is up: an end that is interrupted is
+// completed like any other.
+//
+// Role assignments at the scope go now and do not come back, as in Azure
+// (https://learn.microsoft.com/azure/key-vault/general/key-vault-recovery).
+func (rs *Resources) softDelete(ctx context.Context, types map[string]*Type, t *Type, r *Resource) error {
+	days, protected, err := t.SoftDelete.Terms(r)
+	if err != nil {
+		return fmt.Errorf("deleting %q: %w", r.ID, err)
+	}
 	if err := hookDelete(ctx, types, r); err != nil {
 		return err
 	}
-	if err := rs.Remove(ctx, typeOf(types, r), r); err != nil {
+	now := rs.Now()
+	d := deletedDocument{At: now, Until: now.AddDate(0, 0, days), Protected: protected && days > 0}
+	if err := rs.bury(ctx, t, r, d); err != nil {
 		return err
 	}
-	return rs.forget(ctx, r.ID)
+	if err := rs.forget(ctx, r.ID); err != nil {
+		return err
+	}
+	if days > 0 {
+		return nil
+	}
+	if err := rs.Purge(ctx, t, r.Name); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 func typeOf(types map[string]*Type, r *Resource) *Type {
@@ -86,8 +148,7 @@ type groupState struct {
 // IsDeleting reports whether a resource group is being deleted: nothing can be
 // created in it any more.
 func IsDeleting(group *Resource) bool {
-	var state groupState
-	return group.Decode(&state) == nil && state.ProvisioningState == "Deleting"
+	return stateOf(group) == stateDeleting
 }
 
 // DestroyGroup deletes a resource group with all its resources, through the
@@ -110,7 +171,7 @@ func (rs *Resources) DestroyGroup(ctx context.Context, types []*Type, group *Res
 }
 
 func (rs *Resources) markDeleting(ctx context.Context, group *Resource) error {
-	properties, err := json.Marshal(groupState{ProvisioningState: "Deleting"})
+	properties, err := json.Marshal(groupState{ProvisioningState: stateDeleting})
 	if err != nil {
 		return err
 	}
@@ -130,7 +191,7 @@ func (rs *Resources) empty(ctx context.Context, types map[string]*Type, group *R
 		if len(id.Providers) != 1 || len(id.Providers[0].Types) != 1 {
 			continue
 		}
-		if err := rs.Destroy(ctx, types, r); err != nil {
+		if err := rs.Destroy(ctx, types, r); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 	}

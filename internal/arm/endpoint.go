@@ -154,6 +154,9 @@ func (e *endpoint) answer(w http.ResponseWriter, r *azapi.Request, status int, f
 	if tag := found.ETag(); tag != "" {
 		w.Header().Set("ETag", tag)
 	}
+	if e.typ.underWay(complete) {
+		pace(w.Header(), true)
+	}
 	return azapi.WriteJSON(w, status, complete)
 }
 

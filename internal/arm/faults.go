@@ -211,6 +211,24 @@ var (
 		Why:    "the group is being deleted",
 		Fix:    "wait until a GET of the group is 404, then create it again",
 	}
+	underWay = &fault.Kind{
+		Code: "OperationNotAllowed", Status: http.StatusConflict,
+		Format: "Operation is not allowed: Another operation (%s) is in progress on '%s', please wait for it to finish before starting a new operation.",
+		Why:    "the resource is being created or updated",
+		Fix:    "poll the running operation to its end, then try again",
+	}
+	noOperationStatus = &fault.Kind{
+		Code: "NotFound", Name: "operation", Status: http.StatusNotFound,
+		Format: "The operation '%s' was not found.",
+		Why:    "no such operation was begun here, or it ended more than a day ago",
+		Fix:    "use the Azure-AsyncOperation or Location header of the answer that began it",
+	}
+	operationFailed = &fault.Kind{
+		Code: "OperationFailed", Status: http.StatusConflict,
+		Format: "The operation failed with %s: %s",
+		Why:    "the work that a write started did not succeed",
+		Fix:    "correct what the message names and write the resource again",
+	}
 	badSkipToken = &fault.Kind{
 		Code: "InvalidSkipToken", Status: http.StatusBadRequest,
 		Format: "The provided skip token '%.100s' is invalid.",

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/aksess/aksess/internal/store"
 )
@@ -50,18 +53,34 @@ type Resources struct {
 	// role assignments at or below the scope go with it. Set before the first
 	// request; nil for none.
 	Forget func(ctx context.Context, id string) error
+	// Now, NewID and Log are the clock, the source of GUIDs and the log; they
+	// have working values and are set, if at all, before the first request.
+	Now   func() time.Time
+	NewID func() string
+	Log   *slog.Logger
 
-	store store.Store
-	docs  store.Collection[document]
-	names store.Collection[string]
+	store      store.Store
+	docs       store.Collection[document]
+	names      store.Collection[string]
+	deleted    store.Collection[deletedDocument]
+	below      store.Collection[document]
+	operations store.Collection[operation]
+
+	types map[string]*Type // those that are served, by name in lower case
+	works works
 }
 
-// NewResources returns the resources kept in s.
+// NewResources returns the resources kept in s. Whoever serves types with Work
+// calls Close before the store is closed.
 func NewResources(s store.Store) *Resources {
 	return &Resources{
-		store: s,
-		docs:  store.Collection[document]{Store: s, Kind: kindResource},
-		names: store.Collection[string]{Store: s, Kind: kindName},
+		Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
+		store:      s,
+		docs:       store.Collection[document]{Store: s, Kind: kindResource},
+		names:      store.Collection[string]{Store: s, Kind: kindName},
+		deleted:    store.Collection[deletedDocument]{Store: s, Kind: kindDeleted},
+		below:      store.Collection[document]{Store: s, Kind: kindBelow},
+		operations: store.Collection[operation]{Store: s, Kind: kindOperation},
 	}
 }
 
@@ -144,13 +163,18 @@ func (rs *Resources) exists(r *Resource, condition store.Condition) store.Op {
 }
 
 // Remove deletes a resource with everything below it. The resource goes first:
-// from then on nothing can be created below it.
+// from then on nothing can be created below it. Of a type with Work it must be
+// as it was read, or work that has just begun would find it gone.
 func (rs *Resources) Remove(ctx context.Context, t *Type, r *Resource, also ...store.Op) error {
-	ops := []store.Op{rs.docs.DeleteOp(key(r.ID), store.Always())}
+	condition := store.Always()
+	if t.Work != nil {
+		condition = store.At(r.Version)
+	}
+	ops := []store.Op{rs.docs.DeleteOp(key(r.ID), condition)}
 	if t.Global {
 		ops = append(ops, rs.names.DeleteOp(nameKey(t.Name, r.Name), store.Always()))
 	}
-	below, err := rs.below(ctx, r.ID)
+	below, err := rs.deletesBelow(ctx, r.ID)
 	if err != nil {
 		return err
 	}
@@ -161,7 +185,7 @@ func (rs *Resources) Remove(ctx context.Context, t *Type, r *Resource, also ...s
 		return err
 	}
 	// What was written between the look and the delete, and what is too much for one write.
-	if below, err = rs.below(ctx, r.ID); err != nil {
+	if below, err = rs.deletesBelow(ctx, r.ID); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(below, store.MaxOps) {
@@ -172,8 +196,8 @@ func (rs *Resources) Remove(ctx context.Context, t *Type, r *Resource, also ...s
 	return nil
 }
 
-// below are the deletes of everything under an id, not the id itself.
-func (rs *Resources) below(ctx context.Context, id string) ([]store.Op, error) {
+// deletesBelow are the deletes of everything under an id, not the id itself.
+func (rs *Resources) deletesBelow(ctx context.Context, id string) ([]store.Op, error) {
 	items, err := rs.docs.All(ctx, key(id))
 	if err != nil {
 		return nil, fmt.Errorf("listing below %q: %w", id, err)

@@ -37,7 +37,9 @@ func Service(o Options) (*azapi.Service, error) {
 	for _, e := range endpoints {
 		operations = append(operations, e.operations()...)
 	}
+	operations = append(operations, operationOperations(o.Resources)...)
 	operations = append(operations, o.Operations...)
+	o.Resources.types = byName(o.Types)
 	for i := range operations {
 		if operations[i].Scope == nil {
 			operations[i].Scope = scope(0)
@@ -54,11 +56,14 @@ func Service(o Options) (*azapi.Service, error) {
 	}, nil
 }
 
-// headers are those of every answer. The skip of polling delays is the Azure
-// SDK for Go's own hook for replayed tests: everything here is complete when it
-// is answered, so a client that waits before it looks waits for nothing.
+// skipDelay is the Azure SDK for Go's own hook for replayed tests: a client that
+// waits before it looks waits for nothing when all is complete.
+const skipDelay = "X-Go-Azure-Sdk-Skip-Polling-Delay"
+
+// headers are those of every answer; while something is under way [pace] takes
+// the first one back.
 func headers(h http.Header, r *azapi.Request) {
-	h.Set("X-Go-Azure-Sdk-Skip-Polling-Delay", "true")
+	h.Set(skipDelay, "true")
 	h.Set("Cache-Control", "no-cache")
 	correlation := r.Header.Get("x-ms-correlation-request-id")
 	if correlation == "" || len(correlation) > 128 {
@@ -83,6 +88,12 @@ func bind(resources *Resources, types []*Type) ([]*endpoint, error) {
 			return nil, fmt.Errorf("resource type %s is there twice", t.Name)
 		case t.topLevel() && (t.Storage != nil || t.Default != nil):
 			return nil, fmt.Errorf("resource type %s has no parent to be kept with", t.Name)
+		case t.SoftDelete != nil && !t.Global:
+			return nil, fmt.Errorf("resource type %s keeps deleted resources under their names, which are not global", t.Name)
+		case t.SoftDelete != nil && (t.SoftDelete.Terms == nil || t.SoftDelete.Recovers == nil || t.SoftDelete.Taken == nil):
+			return nil, fmt.Errorf("resource type %s does not say on what terms it keeps deleted resources", t.Name)
+		case t.Work != nil && (t.Proxy || t.Stateless || t.Storage != nil):
+			return nil, fmt.Errorf("resource type %s has work to be done and no state to show for it", t.Name)
 		}
 		bound[lower] = &endpoint{resources: resources, typ: t, types: index}
 		endpoints = append(endpoints, bound[lower])

@@ -61,7 +61,9 @@ type Type struct {
 	// provisioningState is Creating or Updating and becomes Succeeded when Work
 	// returns, or Failed with the coded error that it returns. The write is
 	// answered at once with Azure-AsyncOperation. Work may run again after a
-	// restart that interrupted it. nil for types that are complete when written.
+	// restart that interrupted it. What it changes in r is not kept. Its context
+	// ends when the resource is deleted with its group, and at a stop. nil for
+	// types that are complete when written.
 	Work func(ctx context.Context, r *Resource) error
 
 	// SoftDelete keeps deleted resources for a while, with their name. Only for
@@ -105,7 +107,8 @@ type SoftDelete struct {
 	// Taken words the refusal of a PUT that does not ask for it.
 	Taken func(d *Deleted) error
 	// Purge removes what belongs to the resource elsewhere, such as secrets. It
-	// may run again. The type's Delete hook runs at the delete, this at its end.
+	// may run again; nil for nothing. The type's Delete hook runs at the delete, this
+	// at its end, and before it the Delete hooks of what was below it.
 	Purge func(ctx context.Context, r *Resource) error
 }
 

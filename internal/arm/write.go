@@ -2,7 +2,6 @@ package arm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,7 +43,7 @@ func (e *endpoint) write(w http.ResponseWriter, r *azapi.Request, p place, apply
 		return err
 	}
 	for range maxAttempts {
-		written, created, err := e.attempt(r, p, b, apply)
+		done, err := e.attempt(r, p, b, apply)
 		var coded *fault.Error
 		if errors.Is(err, store.ErrConflict) && !errors.As(err, &coded) {
 			continue
@@ -53,13 +52,33 @@ func (e *endpoint) write(w http.ResponseWriter, r *azapi.Request, p place, apply
 			return err
 		}
 		if e.typ.Written != nil && e.typ.Storage == nil {
-			if err := e.typ.Written(r.Context(), written); err != nil {
-				return fmt.Errorf("after writing %q: %w", written.ID, err)
+			if err := e.typ.Written(r.Context(), done.resource); err != nil {
+				return e.giveUp(r.Context(), done, err)
 			}
 		}
-		return e.answer(w, r, e.status(created), written)
+		if done.work != nil {
+			e.carryOn(w.Header(), r, done.work)
+		}
+		return e.answer(w, r, e.status(done.created), done.resource)
 	}
 	return Busy.New(p.id(e.typ)).SetHeader("Retry-After", "1")
+}
+
+// outcome is a write that is on disk.
+type outcome struct {
+	resource *Resource
+	created  bool
+	work     *operation // what remains to be done, nil for most
+}
+
+// giveUp ends the work of a write whose Written hook failed.
+func (e *endpoint) giveUp(ctx context.Context, done outcome, failure error) error {
+	failure = fmt.Errorf("after writing %q: %w", done.resource.ID, failure)
+	if done.work == nil {
+		return failure
+	}
+	defer e.resources.works.release(done.work.ID)
+	return errors.Join(failure, e.resources.finish(ctx, *done.work, failure))
 }
 
 func (e *endpoint) status(created bool) int {
@@ -76,33 +95,48 @@ func (e *endpoint) status(created bool) int {
 }
 
 // attempt looks, changes and writes once.
-func (e *endpoint) attempt(r *azapi.Request, p place, b *body, apply func(*body, *Resource) error) (*Resource, bool, error) {
+func (e *endpoint) attempt(r *azapi.Request, p place, b *body, apply func(*body, *Resource) error) (outcome, error) {
 	ctx := r.Context()
 	c, err := e.above(ctx, p, "write")
 	if err != nil {
-		return nil, false, err
+		return outcome{}, err
 	}
 	old, err := e.load(ctx, p)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, false, err
+		return outcome{}, err
 	}
 	if err := CheckConditions(r, old); err != nil {
-		return nil, false, err
+		return outcome{}, err
 	}
-	if old == nil && r.Method == http.MethodPatch {
-		return nil, false, ResourceNotFound.New(p.label(e.typ), p.group)
+	switch {
+	case old == nil && r.Method == http.MethodPatch:
+		return outcome{}, ResourceNotFound.New(p.label(e.typ), p.group)
+	case old == nil && IsDeleting(c.group):
+		return outcome{}, GroupBeingDeleted.New(p.group)
+	case e.typ.underWay(old):
+		return outcome{}, underWay.New(stateOf(old), old.ID).SetHeader("Retry-After", "1")
 	}
-	if old == nil && IsDeleting(c.group) {
-		return nil, false, GroupBeingDeleted.New(p.group)
+	var from *store.Item[deletedDocument]
+	if old == nil && e.typ.SoftDelete != nil {
+		if from, err = e.resources.remains(ctx, e.typ, p.name()); err != nil {
+			return outcome{}, err
+		}
+		if from != nil {
+			old = from.Value.deleted().Resource
+		}
 	}
 	next := e.start(r, p, old)
+	change := Change{Request: r, Old: old, New: next, Parent: c.parent, Sent: b.sent, Now: r.Now}
+	if from != nil && (!strings.EqualFold(old.ID, p.id(e.typ)) || !e.typ.SoftDelete.Recovers(change)) {
+		return outcome{}, e.typ.SoftDelete.Taken(from.Value.deleted())
+	}
 	if err := e.locate(p, b, old, next); err != nil {
-		return nil, false, err
+		return outcome{}, err
 	}
 	if err := apply(b, next); err != nil {
-		return nil, false, err
+		return outcome{}, err
 	}
-	return next, old == nil, e.commit(ctx, r, c, Change{Request: r, Old: old, New: next, Parent: c.parent, Sent: b.sent, Now: r.Now})
+	return e.commit(ctx, c, change, from)
 }
 
 // start is the resource before the body is applied.
@@ -139,16 +173,67 @@ func (e *endpoint) locate(p place, b *body, old, next *Resource) error {
 }
 
 // commit lets the type complete the resource and writes it, in one step with
-// the presence of what it is in.
-func (e *endpoint) commit(ctx context.Context, r *azapi.Request, c container, change Change) error {
+// the presence of what it is in. A resource that is recovered comes from where
+// deleted ones are.
+func (e *endpoint) commit(ctx context.Context, c container, change Change, from *store.Item[deletedDocument]) (outcome, error) {
+	t, next := e.typ, change.New
+	done := outcome{resource: next, created: change.Old == nil, work: e.begin(change.Request, change)}
+	var also []store.Op
+	change.Also = func(ops ...store.Op) { also = append(also, ops...) }
+	if err := e.prepare(ctx, change, done.work); err != nil {
+		return done, err
+	}
+	if t.Storage != nil {
+		err := t.Storage.Put(ctx, c.parent, change)
+		if errors.Is(err, ErrNotFound) {
+			return done, noParent.New("write", strings.Join(t.segments(), "/"), c.parent.ID)
+		}
+		return done, err
+	}
+	condition := store.At(next.Version)
+	if next.Version == 0 {
+		condition = store.Absent()
+		also = append(also, e.resources.exists(c.group, store.At(c.group.Version)))
+	}
+	if c.parent != nil && c.parent.Version != 0 && e.parent.typ.Storage == nil {
+		also = append(also, e.resources.exists(c.parent, store.Present()))
+	}
+	if done.work != nil {
+		op, err := e.resources.operations.PutOp(done.work.ID, *done.work, store.Absent())
+		if err != nil {
+			return done, err
+		}
+		also = append(also, op)
+		e.resources.works.hold(done.work.ID, next.ID)
+	}
+	var err error
+	if from != nil {
+		err = e.resources.recover(ctx, *from, next, also...)
+	} else {
+		err = e.save(ctx, next, condition, also)
+	}
+	if err != nil && done.work != nil {
+		e.resources.works.release(done.work.ID)
+	}
+	return done, err
+}
+
+// prepare completes the resource: its state, what the type computes, what a
+// proxy does not have.
+func (e *endpoint) prepare(ctx context.Context, change Change, work *operation) error {
 	t, next := e.typ, change.New
 	if !t.Proxy && !t.Stateless {
-		if err := succeed(next); err != nil {
+		state := stateSucceeded
+		switch {
+		case work != nil && change.Old == nil:
+			state = stateCreating
+		case work != nil:
+			state = stateUpdating
+		}
+		if err := setState(next, state); err != nil {
 			return err
 		}
 	}
-	var also []store.Op
-	change.Also = func(ops ...store.Op) { also = append(also, ops...) }
 	if t.Put != nil {
 		if err := t.Put(ctx, change); err != nil {
 			return err
@@ -157,46 +242,35 @@ func (e *endpoint) commit(ctx context.Context, r *azapi.Request, c container, ch
 	if t.Proxy {
 		next.Location, next.Tags = "", nil
 	}
-	if t.Storage != nil {
-		err := t.Storage.Put(ctx, c.parent, change)
-		if errors.Is(err, ErrNotFound) {
-			return noParent.New("write", strings.Join(t.segments(), "/"), c.parent.ID)
-		}
-		return err
-	}
-	condition := store.Absent()
-	if next.Version != 0 {
-		condition = store.At(next.Version)
-	} else {
-		also = append(also, e.resources.exists(c.group, store.At(c.group.Version)))
-	}
-	if c.parent != nil && c.parent.Version != 0 && e.parent.typ.Storage == nil {
-		also = append(also, e.resources.exists(c.parent, store.Present()))
-	}
+	return nil
+}
+
+// save writes the resource, and words it when its name is another one's.
+func (e *endpoint) save(ctx context.Context, next *Resource, condition store.Condition, also []store.Op) error {
 	created := next.Version == 0
-	err := e.resources.Save(ctx, t, next, condition, also...)
+	err := e.resources.Save(ctx, e.typ, next, condition, also...)
 	var conflict *store.ConflictError
-	if t.Global && created && errors.As(err, &conflict) && conflict.Index == 1 {
-		return e.taken(next.Name)
+	if e.typ.Global && created && errors.As(err, &conflict) && conflict.Index == 1 {
+		return e.taken(ctx, next.Name)
 	}
 	return err
 }
 
-func (e *endpoint) taken(name string) error {
+// taken refuses a name that another resource has, live or deleted.
+func (e *endpoint) taken(ctx context.Context, name string) error {
+	if e.typ.SoftDelete != nil {
+		from, err := e.resources.remains(ctx, e.typ, name)
+		if err != nil {
+			return err
+		}
+		if from != nil {
+			return e.typ.SoftDelete.Taken(from.Value.deleted())
+		}
+	}
 	if e.typ.NameTaken != nil {
 		return e.typ.NameTaken(name)
 	}
 	return nameTaken.New(name, e.typ.Name)
-}
-
-// succeed sets properties.provisioningState.
-func succeed(r *Resource) error {
-	properties := map[string]json.RawMessage{}
-	if err := r.Decode(&properties); err != nil {
-		return fmt.Errorf("decoding the properties of %q: %w", r.ID, err)
-	}
-	properties["provisioningState"] = json.RawMessage(`"Succeeded"`)
-	return r.SetProperties(properties)
 }
 
 // CheckConditions holds If-Match and If-None-Match (RFC 9110, section 13.1)
@@ -242,6 +316,9 @@ func (e *endpoint) delete(w http.ResponseWriter, r *azapi.Request) error {
 	if err := CheckConditions(r, found); err != nil {
 		return err
 	}
+	if e.typ.underWay(found) {
+		return underWay.New(stateOf(found), found.ID).SetHeader("Retry-After", "1")
+	}
 	if err := e.remove(r.Context(), p, found); errors.Is(err, ErrNotFound) {
 		return e.deleteNothing(w, r, p)
 	} else if err != nil {
@@ -250,6 +327,9 @@ func (e *endpoint) delete(w http.ResponseWriter, r *azapi.Request) error {
 	status := http.StatusOK
 	if e.typ.DeleteStatus != 0 {
 		status = e.typ.DeleteStatus
+	}
+	if status == http.StatusAccepted { // whoever takes it for long-running finds its end
+		return e.resources.Accept(w, r, Accepted{Namespace: e.typ.namespace(), Location: found.Location})
 	}
 	w.WriteHeader(status)
 	return nil
