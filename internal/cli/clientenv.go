@@ -72,7 +72,7 @@ func javaOptions(f clientFiles) string {
 // at the beginning stands for every name that ends so.
 var servedHosts = []string{
 	"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net", "management.azure.com", "graph.microsoft.com", ".vault.azure.net", ".azconfig.io",
-	".blob.core.windows.net", ".queue.core.windows.net", ".oic.prod-aks.azure.com", ".azmk8s.io", metadataAddress,
+	".core.windows.net", ".oic.prod-aks.azure.com", ".azmk8s.io", metadataAddress,
 }
 
 // metadataAddress is the instance metadata service's.

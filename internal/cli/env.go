@@ -9,11 +9,12 @@ import (
 )
 
 func newEnv(c *common) *cobra.Command {
-	var asJSON bool
+	var asJSON, terraform bool
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print the variables that point programs at the running local Azure",
 		Example: `  eval "$(aksess env)"
+  eval "$(aksess env --terraform)"
   aksess env --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,9 +34,18 @@ func newEnv(c *common) *cobra.Command {
 			for _, warning := range append(warnings, strayCredentials(c.env.Environ)...) {
 				fmt.Fprintln(c.env.Stderr, "aksess: warning:", warning)
 			}
-			return c.printEnv(clientEnvironment(files, noProxy), asJSON)
+			variables := clientEnvironment(files, noProxy)
+			if terraform {
+				deployer, err := r.terraformVariables(nil)
+				if err != nil {
+					return err
+				}
+				variables = append(variables, deployer...)
+			}
+			return c.printEnv(variables, asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&terraform, "terraform", false, "also print the ARM_ variables of the deployer, its secret among them")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object of names and values")
 	return cmd
 }

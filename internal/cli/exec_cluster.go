@@ -4,16 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/aksess/aksess/internal/app"
 	"github.com/aksess/aksess/internal/cluster"
 	"github.com/aksess/aksess/internal/deploy"
 )
@@ -53,7 +50,7 @@ func (c *common) connect(ctx context.Context, f execFlags) (*cluster.Cluster, *r
 
 // kubeconfig fetches the administrator's kubeconfig of a cluster as the deployer.
 func (r *running) kubeconfig(ctx context.Context, name string) ([]byte, error) {
-	c, err := r.deployer()
+	c, err := r.deployerClient()
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +80,8 @@ func (r *running) kubeconfig(ctx context.Context, name string) ([]byte, error) {
 	return nil, fmt.Errorf("there is no such cluster; there are %q", names)
 }
 
-// deployer is a client of the running local Azure as its deployer.
-func (r *running) deployer() (*deploy.Client, error) {
+// deployerClient is a client of the running local Azure as its deployer.
+func (r *running) deployerClient() (*deploy.Client, error) {
 	pem, err := os.ReadFile(r.CAFile)
 	if err != nil {
 		return nil, err
@@ -95,13 +92,9 @@ func (r *running) deployer() (*deploy.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(r.CAFile), app.DeployerFile))
+	d, err := r.deployer()
 	if err != nil {
-		return nil, fmt.Errorf("reading the deployer's secret: %w", err)
-	}
-	var d app.Deployer
-	if err := json.Unmarshal(text, &d); err != nil {
-		return nil, fmt.Errorf("reading the deployer's secret: %w", err)
+		return nil, err
 	}
 	return &deploy.Client{
 		HTTP: &http.Client{Transport: &http.Transport{

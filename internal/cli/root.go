@@ -113,7 +113,7 @@ and 127 when it was not found.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.logLevel, "log-level", "warn", "log on standard error from this level on: debug, info, warn, error")
 	flags.StringVar(&c.stateDir, "state", "", "folder of the local Azure's state (default $XDG_STATE_HOME/aksess)")
-	root.AddCommand(newUp(c), newRun(c), newEnv(c), newExec(c), newDemo(c), newVersion(c))
+	root.AddCommand(newUp(c), newRun(c), newEnv(c), newTF(c), newExec(c), newDemo(c), newVersion(c))
 	wrapUsage(root)
 	return root
 }

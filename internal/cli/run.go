@@ -18,6 +18,8 @@ func newRun(c *common) *cobra.Command {
 		Long: `Run a program against the local Azure, unmodified: proxy and trust are set for Go,
 Node, Python, .NET, Java and curl through environment variables (see 'aksess env').
 Without a running 'aksess up' a private, ephemeral one lives as long as the program.
+Where no ARM_ variable says who Terraform signs in as, it is the local Azure's
+deployer, who owns the subscription.
 
 Ends with the program's exit code.`,
 		Example: `  aksess run -- go test ./...
@@ -60,7 +62,12 @@ func (c *common) clientEnviron(r *running) (environ, warnings []string, err erro
 		return nil, nil, err
 	}
 	noProxy, warnings := c.noProxy()
-	return withVariables(c.env.Environ, clientEnvironment(files, noProxy)), warnings, nil
+	variables := clientEnvironment(files, noProxy)
+	terraform, err := r.terraformVariables(c.env.Environ)
+	if err != nil {
+		return nil, nil, err
+	}
+	return withVariables(c.env.Environ, append(variables, terraform...)), warnings, nil
 }
 
 func (c *common) noProxy() (value string, warnings []string) {
