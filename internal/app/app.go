@@ -66,6 +66,7 @@ func Open(ctx context.Context, config Config) (_ *App, err error) {
 	a.Book = access.NewBook(a.Store, a.config.Now)
 	a.Issuers = issuer.New(issuer.Options{Store: a.Store, Pool: a.pool, Now: a.config.Now, NewID: a.config.NewID})
 	a.Resources = arm.NewResources(a.Store)
+	a.closers = append(a.closers, func() error { a.Resources.Close(); return nil })
 	if err := a.bootstrap(ctx); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func (a *App) build() error {
 		Store: a.Store, Directory: a.Directory, Book: a.Book, Issuers: a.Issuers, Resources: a.Resources,
 		Tenant: resources.Tenant{ID: a.Account.TenantID, Name: tenantName, Domain: tenantDomain, Country: tenantCountry},
 		CA:     a.ca.PEM(), Now: a.config.Now, NewID: a.config.NewID,
+		Log: a.config.Log, AcceptUnknown: a.config.AcceptUnknown,
 	})
 	if err != nil {
 		return fmt.Errorf("listing the services: %w", err)

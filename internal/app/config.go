@@ -24,6 +24,9 @@ type Config struct {
 	AllowPrivateIssuers bool           // issuers on loopback and private addresses may be fetched
 	IssuerCAs           *x509.CertPool // trusted for issuers, in addition to the system's
 
+	// AcceptUnknown stores resources of types that are not served as they are sent.
+	AcceptUnknown bool
+
 	Now     func() time.Time  // time.Now when nil
 	NewID   func() string     // random GUIDs when nil
 	Log     *slog.Logger      // discards when nil

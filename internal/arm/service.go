@@ -20,6 +20,9 @@ type Options struct {
 	// role assignments.
 	Operations []azapi.Operation
 	TenantID   string // the tenant that the subscriptions belong to
+	// AcceptUnknown stores resources of types that are not served as they are
+	// sent and returns them, without a meaning.
+	AcceptUnknown bool
 	// Hosts and Audiences are accepted beside Azure's own, for a local suffix.
 	Hosts     []string
 	Audiences []string

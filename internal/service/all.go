@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -36,6 +37,9 @@ type Deps struct {
 	CA        []byte // PEM of the authority that signs for Azure's hosts
 	Now       func() time.Time
 	NewID     func() string
+	Log       *slog.Logger // discards when nil
+	// AcceptUnknown stores resources of types that are not served as they are sent.
+	AcceptUnknown bool
 }
 
 // Services is what All makes.
@@ -67,8 +71,12 @@ func All(d Deps) (*Services, error) {
 		return nil, err
 	}
 	d.Resources.Forget = authorization.Forget(d.Book)
+	d.Resources.Now, d.Resources.NewID = d.Now, d.NewID
+	if d.Log != nil {
+		d.Resources.Log = d.Log
+	}
 	manager, err := arm.Service(arm.Options{
-		Resources: d.Resources, Types: types, TenantID: d.Tenant.ID,
+		Resources: d.Resources, Types: types, TenantID: d.Tenant.ID, AcceptUnknown: d.AcceptUnknown,
 		Operations: slices.Concat(
 			resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
 			authorization.Operations(authorization.Options{Book: d.Book, Directory: d.Directory, Scopes: scopes, TenantID: d.Tenant.ID}),

@@ -22,6 +22,9 @@ var unguarded = map[string]string{
 	"arm/ListSubscriptions":           "holds what the caller may read",
 	"arm/ListResources":               "holds what the caller may read",
 	"arm/ListResourceGroups":          "holds what the caller may read",
+	"arm/GetOperationStatus":          "the caller's own operation; others' are decided about in the handler",
+	"arm/GetOperation":                "the caller's own operation; others' are decided about in the handler",
+	"arm/GetOperationResult":          "the caller's own operation; others' are decided about in the handler",
 	"arm/ListRoleDefinitionsOfTenant": "built-in roles",
 	"arm/GetRoleDefinitionOfTenant":   "built-in roles; a custom one is decided about in the handler",
 	"issuer/GetIssuerDiscovery":       "public, as whoever verifies a token needs it",
@@ -100,7 +103,9 @@ var names = map[string]string{
 	"vaults": "deniedvault", "configurationStores": "deniedstore", "storageAccounts": "deniedaccount", "managedClusters": "deniedcluster",
 	"userAssignedIdentities": "deniedidentity", "containers": "deniedcontainer", "queues": "deniedqueue", "subscriptions": apptest.SubscriptionID,
 	"resourceGroups": "rg", "blobServices": "default", "queueServices": "default", "fileServices": "default", "federatedIdentityCredentials": "denied",
-	"roleAssignments": "aaaaaaaa-0000-4000-8000-000000000001", "roleDefinitions": custom, "accessPolicies": "add",
+	"providers": "Microsoft.KeyVault", "locations": apptest.Location, "operationStatuses": "aaaaaaaa-0000-4000-8000-000000000002", "operations": "aaaaaaaa-0000-4000-8000-000000000002",
+	"operationResults": "aaaaaaaa-0000-4000-8000-000000000002",
+	"roleAssignments":  "aaaaaaaa-0000-4000-8000-000000000001", "roleDefinitions": custom, "accessPolicies": "add",
 }
 
 // request fills an operation's pattern with the world's resources.

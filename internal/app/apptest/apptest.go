@@ -74,6 +74,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 	w.Book = access.NewBook(w.Store, w.Now)
 	w.Issuers = issuer.New(issuer.Options{Store: w.Store, Pool: pool, Now: w.Now, NewID: w.NewID})
 	w.Resources = arm.NewResources(w.Store)
+	t.Cleanup(w.Resources.Close)
 	w.bootstrap(t)
 	services, err := service.All(service.Deps{
 		Store: w.Store, Directory: w.Directory, Book: w.Book, Issuers: w.Issuers, Resources: w.Resources,

@@ -61,6 +61,8 @@ func New(t testing.TB, setup Setup) *Server {
 	}
 	s.now.Store(time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC).UnixNano())
 	s.Resources = arm.NewResources(s.Store)
+	s.Resources.Now, s.Resources.NewID = s.Now, s.NewID
+	t.Cleanup(s.Resources.Close)
 	s.Grants = roles{}
 	if setup.Grants != nil {
 		s.Grants = setup.Grants(s)
