@@ -137,11 +137,16 @@ type Network struct {
 	TrustedServices      bool     // bypass AzureServices
 	IPRules              []string // addresses or CIDR ranges, see ParseIPRule
 	SubnetIDs            []string
+	// Endpoint is the service endpoint without which a subnet's traffic does not
+	// arrive as the subnet's, so that its rule does not admit it:
+	// "Microsoft.KeyVault". "" for services that have none.
+	Endpoint string
 }
 
 // Origin is where a request comes from, as its connection says.
 type Origin struct {
 	Address        netip.Addr
-	SubnetID       string // the virtual network's subnet that the address belongs to, when known
+	SubnetID       string   // the virtual network's subnet that the address belongs to, when known
+	Endpoints      []string // the services that the subnet has a service endpoint for: "Microsoft.KeyVault"
 	TrustedService bool
 }

@@ -34,7 +34,7 @@ func Admit(o Origin, n Network) Verdict {
 	if rule, found := n.rule(address); found {
 		return admitted("IP rule " + rule)
 	}
-	if o.SubnetID != "" && slices.ContainsFunc(n.SubnetIDs, func(id string) bool { return sameID(id, o.SubnetID) }) {
+	if n.lists(o.SubnetID) && o.reaches(n.Endpoint) {
 		return admitted("subnet " + o.SubnetID)
 	}
 	if bypass {
@@ -76,6 +76,17 @@ func sameID(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "/"), strings.TrimSuffix(b, "/"))
 }
 
+// lists reports that a subnet rule names the subnet.
+func (n *Network) lists(subnet string) bool {
+	return subnet != "" && slices.ContainsFunc(n.SubnetIDs, func(id string) bool { return sameID(id, subnet) })
+}
+
+// reaches reports that the subnet's traffic to a service arrives as the subnet's
+// (https://learn.microsoft.com/azure/virtual-network/virtual-network-service-endpoints-overview).
+func (o Origin) reaches(endpoint string) bool {
+	return endpoint == "" || slices.ContainsFunc(o.Endpoints, func(have string) bool { return strings.EqualFold(have, endpoint) })
+}
+
 // rule returns the first IP rule that covers the address.
 func (n *Network) rule(address netip.Addr) (string, bool) {
 	for _, rule := range n.IPRules {
@@ -112,6 +123,9 @@ func (n *Network) refuse(o Origin, address netip.Addr) Verdict {
 	switch {
 	case o.TrustedService:
 		v.Nearest = "the caller is a trusted service, and the resource does not let trusted services bypass its rules"
+	case n.lists(o.SubnetID):
+		v.Nearest = "subnet " + o.SubnetID + " is allowed, but it has no service endpoint for " + n.Endpoint + ", so that its traffic does not arrive as the subnet's"
+		v.Fix = "add the service endpoint " + n.Endpoint + " to subnet " + o.SubnetID
 	case o.SubnetID != "":
 		v.Fix = "add subnet " + o.SubnetID + " to the subnet rules of the resource"
 		if len(n.SubnetIDs) > 0 {

@@ -227,7 +227,7 @@ func (s *Server) version(r *Request) error {
 
 func (s *Server) decide(r *Request) error {
 	if s.config.SubnetOf != nil {
-		r.Origin.SubnetID = s.config.SubnetOf(r.Origin)
+		r.Origin.SubnetID, r.Origin.Endpoints = s.config.SubnetOf(r.Origin)
 	}
 	if r.Service.Target != nil {
 		if verdict := access.Admit(r.Origin, r.Target.Network); !verdict.Allowed {

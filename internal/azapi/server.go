@@ -57,8 +57,9 @@ type Config struct {
 	// Disturb makes a failure of the real service happen: its error, a coded one,
 	// is the answer to a request whose caller and operation are known. nil for none.
 	Disturb func(r *Request) error
-	// SubnetOf names the virtual network's subnet that an address belongs to; nil knows none.
-	SubnetOf func(origin access.Origin) string
+	// SubnetOf names the virtual network's subnet that an address belongs to, and
+	// the services that it has endpoints for; nil knows none.
+	SubnetOf func(origin access.Origin) (id string, endpoints []string)
 }
 
 // Server serves a list of services by host name.

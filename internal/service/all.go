@@ -19,6 +19,7 @@ import (
 	"github.com/aksess/aksess/internal/service/containerservice"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
+	"github.com/aksess/aksess/internal/service/network"
 	"github.com/aksess/aksess/internal/service/queue"
 	"github.com/aksess/aksess/internal/service/resources"
 	"github.com/aksess/aksess/internal/service/storageaccount"
@@ -48,8 +49,9 @@ type Services struct {
 	// Resume takes up what a stop interrupted and ends what is overdue; call it
 	// at start and now and then.
 	Resume func(ctx context.Context) error
-	// SubnetOf names the virtual network's subnet that an address belongs to.
-	SubnetOf func(origin access.Origin) string
+	// SubnetOf names the virtual network's subnet that an address belongs to, and
+	// the services that it has endpoints for.
+	SubnetOf func(origin access.Origin) (id string, endpoints []string)
 }
 
 // All returns the services: Resource Manager with the resource types of each,
@@ -60,11 +62,13 @@ func All(d Deps) (*Services, error) {
 	clusters := containerservice.New(containerservice.Clusters{
 		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
 	})
+	networks := network.New(network.Options{Resources: d.Resources, Store: d.Store, NewID: d.NewID})
 	files := storage.Config{Store: d.Store, Now: d.Now, NewID: d.NewID}
 	types := slices.Concat(
 		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
 		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
 		storageaccount.Types(d.Resources, files),
+		networks.Types(),
 	)
 	scopes, err := arm.NewScopes(d.Resources, types)
 	if err != nil {
@@ -95,6 +99,6 @@ func All(d Deps) (*Services, error) {
 		d.Issuers.Service(),
 	}
 	return &Services{
-		Hosts: hosts, Resume: d.Resources.Resume, SubnetOf: func(access.Origin) string { return "" },
+		Hosts: hosts, Resume: d.Resources.Resume, SubnetOf: networks.SubnetOf,
 	}, nil
 }

@@ -80,7 +80,7 @@ func DecodeAccount(base Account, propertiesJSON, privateJSON []byte) (*Account, 
 }
 
 func (p properties) network() access.Network {
-	network := access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled")}
+	network := access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled"), Endpoint: "Microsoft.Storage"}
 	if p.NetworkACLs == nil {
 		return network
 	}

@@ -109,7 +109,7 @@ func (e policyEntry) policy() (access.Policy, error) {
 }
 
 func (p properties) network() access.Network {
-	network := access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled")}
+	network := access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled"), Endpoint: "Microsoft.KeyVault"}
 	if p.NetworkAcls == nil {
 		return network
 	}
