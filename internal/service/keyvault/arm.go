@@ -1,6 +1,7 @@
 package keyvault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,9 @@ const (
 	maxRules         = 1000 // network rules of one kind
 	// From this api-version on a vault is created in role mode unless it says otherwise.
 	roleModeVersion = "2026-02-01"
+
+	modeDefault = "default" // values of createMode
+	modeRecover = "recover"
 )
 
 var vaultName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
@@ -31,25 +35,28 @@ var vaultName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
 // Type is the resource type Microsoft.KeyVault/vaults.
 func (s *Secrets) Type() *arm.Type {
 	t := &arm.Type{
-		Name:   TypeVault,
-		Global: true,
-		ValidName: func(name string) error {
-			if !vaultName.MatchString(name) || strings.Contains(name, "--") {
-				return badVaultName.New(name)
-			}
-			return nil
-		},
-		Put:    s.putVault,
-		Delete: s.deleteVault,
+		Name:       TypeVault,
+		Global:     true,
+		ValidName:  validVaultName,
+		NameTaken:  func(name string) error { return vaultExists.New(name) },
+		Put:        s.putVault,
+		SoftDelete: s.softDelete(),
 	}
-	t.Operations = []azapi.Operation{{
+	t.Operations = append(s.deletedOperations(t), azapi.Operation{
 		Name:    "UpdateVaultAccessPolicy",
 		Method:  http.MethodPut,
 		Pattern: "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{name}/accessPolicies/{kind}",
 		Action:  azapi.Control("Microsoft.KeyVault/vaults/accessPolicies/write"),
 		Handle:  func(w http.ResponseWriter, r *azapi.Request) error { return s.updatePolicies(t, w, r) },
-	}}
+	})
 	return t
+}
+
+func validVaultName(name string) error {
+	if !vaultName.MatchString(name) || strings.Contains(name, "--") {
+		return badVaultName.New(name)
+	}
+	return nil
 }
 
 func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
@@ -59,6 +66,9 @@ func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
 	}
 	if err := p.validate(); err != nil {
 		return err
+	}
+	if c.Old == nil && strings.EqualFold(p.CreateMode, modeRecover) {
+		return noDeletedVault.New(c.New.Name)
 	}
 	if err := p.keeps(c.Old); err != nil {
 		return err
@@ -73,13 +83,14 @@ func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
 	if merged["accessPolicies"] == nil {
 		merged["accessPolicies"] = []any{}
 	}
-	if p.SoftDeleteRetentionInDays == 0 {
-		merged["softDeleteRetentionInDays"] = defaultRetention
-	}
+	merged["softDeleteRetentionInDays"] = cmp.Or(p.SoftDeleteRetentionInDays, defaultRetention)
 	if p.PublicNetworkAccess == "" {
 		merged["publicNetworkAccess"] = "Enabled"
 	}
 	delete(merged, "createMode")
+	if _, sent := c.Sent["tags"]; c.Old != nil && !sent && strings.EqualFold(p.CreateMode, modeRecover) {
+		c.New.Tags = c.Old.Tags // a recovered vault is as it was where the request says nothing
+	}
 	merged["enableSoftDelete"] = true // cannot be switched off any more
 	merged["vaultUri"] = "https://" + strings.ToLower(c.New.Name) + ".vault.azure.net/"
 	merged["provisioningState"] = "Succeeded"
@@ -99,6 +110,8 @@ func (p properties) validate() error {
 		return badVault.New(fmt.Sprintf("The parameter tenantId has an invalid value '%.64s'. It must be a GUID.", p.TenantID))
 	case p.SKU == nil || !strings.EqualFold(p.SKU.Family, "A") || !(strings.EqualFold(p.SKU.Name, "standard") || strings.EqualFold(p.SKU.Name, "premium")):
 		return badVault.New("The parameter sku has an invalid value. It must have family A and name standard or premium.")
+	case !oneOf(p.CreateMode, modeDefault, modeRecover):
+		return badVault.New(fmt.Sprintf("The parameter createMode has the invalid value '%.64s'. It must be default or recover.", p.CreateMode))
 	case len(p.AccessPolicies) > maxPolicies:
 		return badVault.New(fmt.Sprintf("The parameter accessPolicies has %d entries; a vault takes at most %d.", len(p.AccessPolicies), maxPolicies))
 	case p.SoftDeleteRetentionInDays != 0 && (p.SoftDeleteRetentionInDays < 7 || p.SoftDeleteRetentionInDays > 90):
@@ -112,13 +125,23 @@ func (p properties) validate() error {
 
 // keeps refuses what cannot be taken back
 // (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview#purge-protection).
-func (p properties) keeps(old *arm.Resource) error {
+func (p *properties) keeps(old *arm.Resource) error {
 	if old == nil {
 		return nil
 	}
 	var before properties
 	if err := old.Decode(&before); err != nil {
 		return err
+	}
+	if p.EnableSoftDelete != nil && !*p.EnableSoftDelete {
+		return badVault.New("The property \"enableSoftDelete\" can be set to false only for creating new vault. Enabling the 'soft delete' functionality is an irreversible action.")
+	}
+	switch days := before.SoftDeleteRetentionInDays; {
+	case days == 0 || p.SoftDeleteRetentionInDays == days:
+	case strings.EqualFold(p.CreateMode, modeRecover):
+		p.SoftDeleteRetentionInDays = days // a recovered vault is kept as long as it was
+	default:
+		return badVault.New("The property \"softDeleteRetentionInDays\" has been set already and it can't be modified.")
 	}
 	if before.EnablePurgeProtection != nil && *before.EnablePurgeProtection && (p.EnablePurgeProtection == nil || !*p.EnablePurgeProtection) {
 		return badVault.New("The property \"enablePurgeProtection\" cannot be set to false. Enabling the purge protection for a vault is an irreversible action.")
@@ -197,14 +220,14 @@ func (e policyEntry) validate() error {
 	return nil
 }
 
-// deleteVault removes the secrets with their vault.
-func (s *Secrets) deleteVault(ctx context.Context, r *arm.Resource) error {
+// eraseVault removes what a vault held, at the end of its retention.
+func (s *Secrets) eraseVault(ctx context.Context, r *arm.Resource) error {
 	vault, err := vaultOf(r)
 	if err != nil {
 		return err
 	}
 	var ops []store.Op
-	for _, kind := range []string{kindSecret, kindVersion, kindDeleted} {
+	for _, kind := range []string{kindSecret, kindVersion, kindDeleted, kindContacts} {
 		after := ""
 		for {
 			page, err := s.Store.List(ctx, kind, store.Query{Prefix: vault.UID + "/", After: after})

@@ -30,7 +30,7 @@ var (
 			"Caller: appid=%s;oid=%s;iss=https://sts.windows.net/%s/\r\nAction: '%s'\r\nResource: '%s'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: null \r\nVault: %s;location=%s\r\n",
 		Why: "no role assignment of the caller grants the data action", Fix: "assign Key Vault Secrets User at the vault"}
 	byPolicy = &fault.Kind{Code: "Forbidden", Inner: "ForbiddenByPolicy", Status: 403, Link: chain.LinkAccess,
-		Format: "The user, group or application 'appid=%s;oid=%s;iss=https://sts.windows.net/%s/' does not have secrets %s permission on key vault '%s;location=%s'. " + helpPolicy,
+		Format: "The user, group or application 'appid=%s;oid=%s;iss=https://sts.windows.net/%s/' does not have %s %s permission on key vault '%s;location=%s'. " + helpPolicy,
 		Why:    "the caller's access policy lacks the permission", Fix: "add the permission to the access policy"}
 	noPolicy = &fault.Kind{Code: "Forbidden", Inner: "AccessDenied", Status: 403, Link: chain.LinkAccess,
 		Format: byPolicy.Format,
@@ -62,9 +62,11 @@ var (
 		Format: "The vault '%s' does not exist here. Azure has no name for such a host; aksess answers in its place.",
 		Why:    "no vault of that name was created", Fix: "create the vault or correct the host name"}
 	notServed = &fault.Kind{Code: "OperationNotSupported", Status: 501, Link: chain.LinkData,
-		Format: "%s %s is not served by aksess: secrets are, their backups, keys and certificates are not.",
+		Format: "%s %s is not served by aksess: secrets and certificate contacts are, keys and certificates are not.",
 		Why:    "this operation of Key Vault is not implemented", Fix: "see the service's README for what is"}
-	methodNotAllowed = &fault.Kind{Code: "MethodNotAllowed", Status: 405, Link: chain.LinkData,
+	noContacts = &fault.Kind{Code: "ContactsNotFound", Status: 404, Link: chain.LinkData,
+		Format: "Contacts not found", Why: "nobody set certificate contacts of this vault", Fix: "set them first"}
+	methodNotAllowed = &fault.Kind{Code: "MethodNotAllowed", Name: "path", Status: 405, Link: chain.LinkData,
 		Format: "The method %s is not allowed on %s.", Why: "the path has other methods", Fix: "use one that the Allow header names"}
 )
 
@@ -73,6 +75,18 @@ var (
 	badVaultName = &fault.Kind{Code: "VaultNameNotValid", Status: 400,
 		Format: "The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric characters. The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens. Follow this link for more information: https://go.microsoft.com/fwlink/?linkid=2147742",
 		Why:    "vault names are host names", Fix: "choose another name"}
+	vaultExists = &fault.Kind{Code: "VaultAlreadyExists", Status: 409,
+		Format: "The vault name '%s' is already in use. Vault names are globaly unique so it is possible that the name is already taken. If you are sure that the vault name was not taken then it is possible that a vault with the same name was recently deleted but not purged after being placed in a recoverable state. If the vault is in a recoverable state then the vault will need to be purged before reusing the name. For more information on soft delete and purging a vault follow this link https://go.microsoft.com/fwlink/?linkid=2147740.",
+		Why:    "a vault's name is a host name and there is one of it", Fix: "choose another name"}
+	vaultDeleted = &fault.Kind{Code: "ConflictError", Status: 409,
+		Format: "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete.",
+		Why:    "soft delete keeps a vault's name", Fix: "create it with createMode recover, or purge the deleted vault"}
+	noDeletedVault = &fault.Kind{Code: "DeletedVaultNotFound", Status: 404,
+		Format: "The specified deleted vault '%s' does not exist.",
+		Why:    "no deleted vault of that name waits for recovery in the subscription and location", Fix: "list the deleted vaults"}
+	vaultProtected = &fault.Kind{Code: "MethodNotAllowed", Name: "protected", Status: 405,
+		Format: "Operation 'DeletedVaultPurge' is not allowed.",
+		Why:    "the vault was deleted with purge protection on", Fix: "recover the vault or wait for its retention to end"}
 	badVault = &fault.Kind{Code: "BadRequest", Status: 400,
 		Format: "%s", Why: "the vault's properties are not valid", Fix: "correct the property that the message names"}
 )

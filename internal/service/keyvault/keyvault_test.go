@@ -24,6 +24,13 @@ func policy(caller string, verbs ...string) map[string]any {
 	}
 }
 
+// allOf is an access policy's entry with all permissions for a caller.
+func allOf(caller string) map[string]any {
+	entry := policy(caller, "all", "purge")
+	entry["permissions"].(map[string]any)["certificates"] = []string{"all"}
+	return entry
+}
+
 func vault(more map[string]any) map[string]any {
 	properties := map[string]any{
 		"tenantId": apptest.TenantID, "sku": map[string]any{"family": "A", "name": "standard"}, "enableRbacAuthorization": false,
@@ -197,8 +204,9 @@ func TestRefusals(t *testing.T) {
 		{"nothing_to_delete", byPolicy, at("DELETE", "/secrets/none", nil), "", 404, "SecretNotFound", ""},
 		{"nothing_to_recover", byPolicy, at("POST", "/deletedsecrets/none/recover", nil), "", 404, "SecretNotFound", ""},
 		{"nothing_to_purge", byPolicy, at("DELETE", "/deletedsecrets/none", nil), "", 404, "SecretNotFound", ""},
-		{"backup", byPolicy, at("POST", "/secrets/one/backup", nil), "", 501, "OperationNotSupported", ""},
-		{"restore", byPolicy, at("POST", "/secrets/restore", `{"value":"x"}`), "", 501, "OperationNotSupported", ""},
+		{"keys", byPolicy, at("GET", "/keys", nil), "", 501, "OperationNotSupported", ""},
+		{"restore", byPolicy, at("POST", "/secrets/restore", `{"value":"x"}`), "", 400, "BadParameter", ""},
+		{"policy_lacks_contacts", byPolicy, at("GET", "/certificates/contacts", nil), app, 403, "Forbidden/ForbiddenByPolicy", strings.Replace(denied(app, "managecontacts"), "secrets", "certificates", 1)},
 		{"keys", byPolicy, at("GET", "/keys/one", nil), "", 501, "OperationNotSupported", ""},
 		{"method", byPolicy, at("POST", "/secrets/one", nil), "", 405, "MethodNotAllowed", ""},
 		{"no_vault", byPolicy, apptest.Request{URL: "other.vault.azure.net/secrets/one?api-version=7.4"}, "-", 404, "VaultNotFound", ""},

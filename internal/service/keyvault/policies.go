@@ -78,51 +78,93 @@ func (s *Secrets) changeVault(ctx context.Context, t *arm.Type, id, kind string,
 	return resource, policies, s.Resources.Save(ctx, t, resource, store.At(resource.Version))
 }
 
-// changePolicies never returns nil: an empty list is one in JSON too.
+// changePolicies applies the entries one after the other, each to the policy of
+// its principal: add unites the permissions, replace sets them, remove takes
+// them away, and the policy too when nothing is left of it or the entry names
+// none. Policies of other principals stay, also under replace: azurerm and
+// Bicep send one policy at a time. It never returns nil: an empty list is one
+// in JSON too.
 func changePolicies(have, sent []policyEntry, kind string) []policyEntry {
-	if kind == "replace" {
-		have, kind = nil, "add"
-	}
 	if have == nil {
 		have = []policyEntry{}
 	}
 	for _, entry := range sent {
-		at := slices.IndexFunc(have, func(e policyEntry) bool {
-			return strings.EqualFold(e.ObjectID, entry.ObjectID) && strings.EqualFold(e.TenantID, entry.TenantID) && strings.EqualFold(e.ApplicationID, entry.ApplicationID)
-		})
+		at := slices.IndexFunc(have, entry.samePrincipal)
 		switch {
 		case kind == "remove" && at >= 0:
-			have = slices.Delete(have, at, at+1)
-		case kind == "add" && at >= 0:
-			have[at] = merge(have[at], entry) // also two of one principal in one request
-		case kind == "add":
+			left, any := without(have[at], entry)
+			if have[at] = left; !any {
+				have = slices.Delete(have, at, at+1)
+			}
+		case kind == "remove":
+		case at < 0:
 			have = append(have, entry)
+		case kind == "replace":
+			have[at] = entry
+		default:
+			have[at] = merge(have[at], entry) // also two of one principal in one request
 		}
 	}
 	return have
 }
 
+func (e policyEntry) samePrincipal(other policyEntry) bool {
+	return strings.EqualFold(e.ObjectID, other.ObjectID) && strings.EqualFold(e.TenantID, other.TenantID) && strings.EqualFold(e.ApplicationID, other.ApplicationID)
+}
+
+// verbs are the permissions of a policy by kind.
+func (e policyEntry) verbs() map[string][]string {
+	all := map[string][]string{}
+	for kind, raw := range e.Permissions {
+		var verbs []string
+		if json.Unmarshal(raw, &verbs) == nil && len(verbs) > 0 { // validated before it came here
+			all[kind] = verbs
+		}
+	}
+	return all
+}
+
+func (e policyEntry) with(verbs map[string][]string) policyEntry {
+	e.Permissions = map[string]json.RawMessage{}
+	for kind, list := range verbs {
+		if raw, err := json.Marshal(list); err == nil {
+			e.Permissions[kind] = raw
+		}
+	}
+	return e
+}
+
+// without takes the permissions of b from a, and reports whether any are left.
+func without(a, b policyEntry) (policyEntry, bool) {
+	remove := b.verbs()
+	if len(remove) == 0 {
+		return a, false
+	}
+	left, count := a.verbs(), 0
+	for kind := range left {
+		for removed, verbs := range remove {
+			if strings.EqualFold(kind, removed) {
+				left[kind] = slices.DeleteFunc(left[kind], func(verb string) bool { return contains(verbs, verb) })
+			}
+		}
+		count += len(left[kind])
+	}
+	return a.with(left), count > 0
+}
+
+func contains(verbs []string, verb string) bool {
+	return slices.ContainsFunc(verbs, func(v string) bool { return strings.EqualFold(v, verb) })
+}
+
 // merge unites the permissions of two policies of one principal.
 func merge(a, b policyEntry) policyEntry {
-	merged := policyEntry{TenantID: a.TenantID, ObjectID: a.ObjectID, ApplicationID: a.ApplicationID, Permissions: map[string]json.RawMessage{}}
-	union := map[string][]string{}
-	for _, entry := range []policyEntry{a, b} {
-		for kind, raw := range entry.Permissions {
-			var verbs []string
-			if json.Unmarshal(raw, &verbs) != nil {
-				continue // validated before it came here
-			}
-			for _, verb := range verbs {
-				if !slices.ContainsFunc(union[kind], func(have string) bool { return strings.EqualFold(have, verb) }) {
-					union[kind] = append(union[kind], verb)
-				}
+	union := a.verbs()
+	for kind, verbs := range b.verbs() {
+		for _, verb := range verbs {
+			if !contains(union[kind], verb) {
+				union[kind] = append(union[kind], verb)
 			}
 		}
 	}
-	for kind, verbs := range union {
-		if raw, err := json.Marshal(verbs); err == nil {
-			merged.Permissions[kind] = raw
-		}
-	}
-	return merged
+	return a.with(union)
 }

@@ -27,6 +27,7 @@ const (
 	actionPurge    = TypeVault + "/secrets/purge/action"
 	actionBackup   = TypeVault + "/secrets/backup/action"
 	actionRestore  = TypeVault + "/secrets/restore/action"
+	actionContacts = TypeVault + "/certificatecontacts/write" // of all three: Azure has no action for reading them
 )
 
 // Secrets keeps the secrets of all vaults.
@@ -40,6 +41,8 @@ type Secrets struct {
 	secrets  store.Collection[secret]
 	versions store.Collection[version]
 	deleted  store.Collection[secret]
+	contacts store.Collection[contacts]
+	keys     store.Collection[[]byte]
 	answers  *answers
 }
 
@@ -50,6 +53,8 @@ func New(s Secrets) *Secrets {
 	s.secrets = store.Collection[secret]{Store: s.Store, Kind: kindSecret}
 	s.versions = store.Collection[version]{Store: s.Store, Kind: kindVersion}
 	s.deleted = store.Collection[secret]{Store: s.Store, Kind: kindDeleted}
+	s.contacts = store.Collection[contacts]{Store: s.Store, Kind: kindContacts}
+	s.keys = store.Collection[[]byte]{Store: s.Store, Kind: kindBackupKey}
 	return &s
 }
 
@@ -77,6 +82,8 @@ func (s *Secrets) operations() []azapi.Operation {
 			Scope: scope, MaxBody: maxBody, Handle: handle,
 		}
 	}
+	restore := op("RestoreSecret", http.MethodPost, "/secrets/restore", actionRestore, "secrets/restore", s.restore)
+	restore.MaxBody = maxRestore
 	return []azapi.Operation{
 		op("SetSecret", http.MethodPut, "/secrets/{name}", actionSet, "secrets/set", s.set),
 		op("GetSecret", http.MethodGet, "/secrets/{name}", actionGet, "secrets/get", s.get),
@@ -90,14 +97,12 @@ func (s *Secrets) operations() []azapi.Operation {
 		op("GetDeletedSecret", http.MethodGet, "/deletedsecrets/{name}", actionMetadata, "secrets/get", s.getDeleted),
 		op("RecoverDeletedSecret", http.MethodPost, "/deletedsecrets/{name}/recover", actionRecover, "secrets/recover", s.recover),
 		op("PurgeDeletedSecret", http.MethodDelete, "/deletedsecrets/{name}", actionPurge, "secrets/purge", s.purge),
-		op("BackupSecret", http.MethodPost, "/secrets/{name}/backup", actionBackup, "secrets/backup", refuseBackup),
-		op("RestoreSecret", http.MethodPost, "/secrets/restore", actionRestore, "secrets/restore", refuseBackup),
+		op("BackupSecret", http.MethodPost, "/secrets/{name}/backup", actionBackup, "secrets/backup", s.backup),
+		restore,
+		op("GetCertificateContacts", http.MethodGet, contactsPath, actionContacts, "certificates/managecontacts", s.getContacts),
+		op("SetCertificateContacts", http.MethodPut, contactsPath, actionContacts, "certificates/managecontacts", s.setContacts),
+		op("DeleteCertificateContacts", http.MethodDelete, contactsPath, actionContacts, "certificates/managecontacts", s.deleteContacts),
 	}
-}
-
-// refuseBackup answers who may: a backup is a blob that only Azure can read.
-func refuseBackup(_ http.ResponseWriter, r *azapi.Request) error {
-	return notServed.New(r.Method, r.URL.Path)
 }
 
 func (s *Secrets) target(ctx context.Context, r *azapi.Request) (azapi.Target, error) {
@@ -199,6 +204,6 @@ func refuseAccess(r *azapi.Request, vault *Vault, verdict access.Verdict) error 
 	if verdict.Reason == access.ReasonNoPolicy {
 		kind = noPolicy
 	}
-	_, verb, _ := strings.Cut(r.Operation.Permission, "/")
-	return kind.New(p.AppID, p.ObjectID, p.TenantID, verb, vault.Name, vault.Location)
+	object, verb, _ := strings.Cut(r.Operation.Permission, "/")
+	return kind.New(p.AppID, p.ObjectID, p.TenantID, object, verb, vault.Name, vault.Location)
 }

@@ -7,6 +7,9 @@ const (
 	kindSecret  = "keyvault.secret"  // UID/name → secret, whose Current is the newest version
 	kindVersion = "keyvault.version" // UID/name/version → version
 	kindDeleted = "keyvault.deleted" // UID/name → secret, waiting for recovery or purge
+
+	kindContacts  = "keyvault.contacts"  // UID/contacts → contacts
+	kindBackupKey = "keyvault.backupkey" // subscription → the key that seals its backups
 )
 
 // secret is one secret as it is stored.

@@ -42,6 +42,7 @@ type properties struct {
 	SoftDeleteRetentionInDays int           `json:"softDeleteRetentionInDays"`
 	PublicNetworkAccess       string        `json:"publicNetworkAccess"`
 	NetworkAcls               *networkAcls  `json:"networkAcls"`
+	CreateMode                string        `json:"createMode"` // how a PUT means it; never stored
 }
 
 type policyEntry struct {
