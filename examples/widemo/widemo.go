@@ -1,5 +1,5 @@
-// Package widemo is the reference scenario's Kubernetes manifests, as a cluster
-// gets them. ${NAME} stands for values that the infrastructure's outputs give.
+// Package widemo is the reference scenario: its Kubernetes manifests as a cluster
+// gets them, and its Terraform files. ${NAME} stands for values that the infrastructure's outputs give.
 package widemo
 
 import (

@@ -89,14 +89,7 @@ func newCluster(dir string) (*Cluster, error) {
 	if c.Kubeconfig, err = c.writeKubeconfig("admin", "system:masters"); err != nil {
 		return nil, err
 	}
-	if c.Config, err = restConfig(c.Kubeconfig); err != nil {
-		return nil, err
-	}
-	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
-		return nil, err
-	}
-	c.Dynamic, err = dynamic.NewForConfig(c.Config)
-	return c, err
+	return c, c.connect()
 }
 
 // writeKeys puts the authority, the API server's certificate and the key of the

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -39,6 +41,27 @@ func (c *Cluster) writeKubeconfig(user string, groups ...string) (string, error)
 		return "", fmt.Errorf("writing the kubeconfig of %q: %w", user, err)
 	}
 	return path, nil
+}
+
+// Connect returns a cluster that something else runs, by its kubeconfig file.
+func Connect(t testing.TB, kubeconfig string) *Cluster {
+	t.Helper()
+	c := &Cluster{Kubeconfig: kubeconfig}
+	if err := c.connect(); err != nil {
+		t.Fatalf("connecting by %s: %v", kubeconfig, err)
+	}
+	return c
+}
+
+func (c *Cluster) connect() (err error) {
+	if c.Config, err = restConfig(c.Kubeconfig); err != nil {
+		return err
+	}
+	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
+		return err
+	}
+	c.Dynamic, err = dynamic.NewForConfig(c.Config)
+	return err
 }
 
 func restConfig(kubeconfig string) (*rest.Config, error) {
