@@ -130,7 +130,9 @@ func check(service *Service, roles []access.RoleDefinition) error {
 			return fmt.Errorf("operation %s needs an action but the service words no refusal", operation.Name)
 		case !operation.Action.anonymous && len(service.Audiences) == 0:
 			return fmt.Errorf("operation %s needs a token but the service names no audience", operation.Name)
-		case operation.Action.name != "" && !grantable(operation.Action.Access(), roles):
+		case operation.Action.directory && service.Decide == nil:
+			return fmt.Errorf("operation %s: nothing decides about %s", operation.Name, operation.Action.name)
+		case operation.Action.name != "" && !operation.Action.directory && !grantable(operation.Action.Access(), roles):
 			return fmt.Errorf("operation %s: no built-in role grants %s", operation.Name, operation.Action.name)
 		}
 		names[operation.Name] = true

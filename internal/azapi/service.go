@@ -79,6 +79,7 @@ type Action struct {
 	name      string
 	data      bool
 	anonymous bool
+	directory bool
 	own       string
 }
 
@@ -87,6 +88,11 @@ func Control(name string) Action { return Action{name: name} }
 
 // Data is a data action: only DataActions of a role grant it.
 func Data(name string) Action { return Action{name: name, data: true} }
+
+// Directory is a permission on the directory itself, such as
+// "Directory.Read.All", which roles of Resource Manager do not grant: the
+// service decides about it with its Decide.
+func Directory(permission string) Action { return Action{name: permission, directory: true} }
 
 // Anonymous is served to anyone, token or not. It must be said.
 func Anonymous() Action { return Action{anonymous: true} }

@@ -97,14 +97,18 @@ type Secret struct {
 	Name    string    `json:"name"`
 	Hint    string    `json:"hint"` // first three characters, as Graph shows them
 	Salt    []byte    `json:"salt"`
-	Digest  []byte    `json:"digest"` // SHA-256 of salt and secret; secrets are random and long, so no slow hash is needed
+	Digest  []byte    `json:"digest"`          // SHA-256 of salt and secret; secrets are random and long, so no slow hash is needed
+	Starts  time.Time `json:"starts,omitzero"` // not valid before it
 	Expires time.Time `json:"expires"`
+	Service bool      `json:"service,omitempty"` // set on the service principal, not on the app registration; either signs in
 }
 
 // Certificate is a client certificate.
 type Certificate struct {
-	ID  string `json:"id"` // keyId, GUID
-	DER []byte `json:"der"`
+	ID      string `json:"id"` // keyId, GUID
+	Name    string `json:"name,omitempty"`
+	DER     []byte `json:"der"`
+	Service bool   `json:"service,omitempty"` // as of a Secret
 }
 
 // User is a person of a tenant.
@@ -138,4 +142,6 @@ type Group struct {
 	Members         []string  `json:"members,omitempty"`    // object ids
 	Owners          []string  `json:"owners,omitempty"`     // object ids
 	Created         time.Time `json:"created"`
+
+	Profile map[string]json.RawMessage `json:"profile,omitempty"` // as of a User
 }

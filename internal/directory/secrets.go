@@ -29,14 +29,22 @@ const (
 // which cannot be read again. A zero expires means DefaultSecretLifetime from
 // now. Errors: ErrPrincipalNotFound, ErrInvalid, ErrTooManyKeys.
 func (d *Directory) AddSecret(ctx context.Context, objectID, name string, expires time.Time) (value string, err error) {
+	_, value, err = d.NewSecret(ctx, objectID, Secret{Name: name, Expires: expires})
+	return value, err
+}
+
+// NewSecret is AddSecret with all that can be said of a secret: its name, when
+// it is valid and what it is set on. It returns the record too.
+func (d *Directory) NewSecret(ctx context.Context, objectID string, s Secret) (made Secret, value string, err error) {
 	value, err = newSecret(d.options.Random)
 	if err != nil {
-		return "", fmt.Errorf("making a client secret: %w", err)
+		return Secret{}, "", fmt.Errorf("making a client secret: %w", err)
 	}
-	if _, err := d.ImportSecret(ctx, objectID, name, value, expires); err != nil {
-		return "", err
+	made, err = d.importSecret(ctx, objectID, value, s)
+	if err != nil {
+		return Secret{}, "", err
 	}
-	return value, nil
+	return made, value, nil
 }
 
 // ImportSecret gives an application a client secret of a known value, such as
@@ -44,13 +52,21 @@ func (d *Directory) AddSecret(ctx context.Context, objectID, name string, expire
 // value is not added twice: its name and expiry are set.
 // Errors: ErrPrincipalNotFound, ErrInvalid, ErrTooManyKeys.
 func (d *Directory) ImportSecret(ctx context.Context, objectID, name, value string, expires time.Time) (Secret, error) {
+	return d.importSecret(ctx, objectID, value, Secret{Name: name, Expires: expires})
+}
+
+func (d *Directory) importSecret(ctx context.Context, objectID, value string, secret Secret) (Secret, error) {
 	if len(value) < minSecretLength {
 		return Secret{}, fmt.Errorf("%w: a client secret of %d characters, at least %d", ErrInvalid, len(value), minSecretLength)
 	}
-	if expires.IsZero() {
-		expires = d.now().Add(DefaultSecretLifetime)
+	if secret.Expires.IsZero() {
+		secret.Expires = d.now().Add(DefaultSecretLifetime)
 	}
-	secret := Secret{ID: d.options.NewID(), Name: name, Hint: value[:3], Salt: make([]byte, 16), Expires: expires.UTC().Round(0)}
+	secret.Starts, secret.Expires = secret.Starts.UTC().Round(0), secret.Expires.UTC().Round(0)
+	if !secret.Starts.IsZero() && !secret.Starts.Before(secret.Expires) {
+		return Secret{}, fmt.Errorf("%w: a client secret that expires before it is valid", ErrInvalid)
+	}
+	secret.ID, secret.Hint, secret.Salt = d.options.NewID(), value[:3], make([]byte, 16)
 	if _, err := io.ReadFull(d.options.Random, secret.Salt); err != nil {
 		return Secret{}, fmt.Errorf("making a salt: %w", err)
 	}
@@ -60,7 +76,7 @@ func (d *Directory) ImportSecret(ctx context.Context, objectID, name, value stri
 			return fmt.Errorf("%w: a managed identity has no client secrets", ErrInvalid)
 		}
 		if at := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.is(value) }); at >= 0 {
-			p.Secrets[at].Name, p.Secrets[at].Expires = name, secret.Expires
+			p.Secrets[at].Name, p.Secrets[at].Expires = secret.Name, secret.Expires
 			secret = p.Secrets[at]
 			return nil
 		}
@@ -95,9 +111,11 @@ func CheckSecret(p *Principal, value string, now time.Time) error {
 	for i := range p.Secrets {
 		s := &p.Secrets[i]
 		match := subtle.ConstantTimeCompare(s.digest(value), s.Digest)
-		if now.Before(s.Expires) {
+		switch {
+		case now.Before(s.Starts): // wrong until then
+		case now.Before(s.Expires):
 			valid |= match
-		} else {
+		default:
 			expired |= match
 		}
 	}
