@@ -2,12 +2,8 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,21 +22,18 @@ const (
 	tenantName    = "aksess"
 	tenantDomain  = "aksess.onmicrosoft.com"
 	tenantCountry = "US"
+
+	userName        = "admin"
+	userDisplayName = "aksess admin"
 )
 
-// DeployerFile is the file beside the state that holds the deployer's secret.
-const DeployerFile = "deployer.json"
-
-// secretLifetime is how long the deployer's secret lives: longer than any use
-// of a local Azure.
-const secretLifetime = 100 * 365 * 24 * time.Hour
-
-// bootstrap makes tenant, subscription and deployer of a new state, or reads
-// those of an old one. The deployer's secret is kept in a file beside the
-// state, for its owner's eyes only; the directory holds but its digest.
+// bootstrap makes tenant, subscription, deployer and user of a new state, or
+// reads those of an old one. Their secrets are kept in a file beside the state,
+// for its owner's eyes only; the directory holds but their digests.
 //
-// The ids are written first and the deployer last: a first start that was
-// killed is completed by the next one.
+// The ids are written first and those who may sign in last: a first start that
+// was killed is completed by the next one, and so is a state that was made when
+// there was no user yet.
 func (a *App) bootstrap(ctx context.Context) error {
 	accounts := store.Collection[Account]{Store: a.Store, Kind: kindState}
 	item, err := accounts.Get(ctx, keyState)
@@ -54,10 +47,15 @@ func (a *App) bootstrap(ctx context.Context) error {
 	if err := a.agree(); err != nil {
 		return err
 	}
-	if a.Account.Deployer.ClientID != "" {
-		return a.deployerSecret(ctx)
+	if a.Account.User.ObjectID == "" {
+		if err := a.create(ctx); err != nil {
+			return err
+		}
+		if _, err := accounts.Put(ctx, keyState, a.Account, store.At(item.Version)); err != nil {
+			return fmt.Errorf("writing the state: %w", err)
+		}
 	}
-	return a.create(ctx, accounts, item.Version)
+	return a.secrets(ctx)
 }
 
 // choose writes the ids of a new state.
@@ -87,8 +85,25 @@ func (a *App) agree() error {
 	return nil
 }
 
-// create makes what the ids of a new state name.
-func (a *App) create(ctx context.Context, accounts store.Collection[Account], version int64) error {
+// create makes what the ids of a new state name, and what an older one lacks.
+func (a *App) create(ctx context.Context) error {
+	if a.Account.Deployer.ObjectID == "" {
+		if err := a.createDeployer(ctx); err != nil {
+			return err
+		}
+	}
+	// Owner of the subscription says nothing about the directory.
+	_, err := a.Directory.Update(ctx, a.Account.Deployer.ObjectID, func(p *directory.Principal) error {
+		p.Directory = []string{directory.ReadWriteAll}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("giving the deployer the directory: %w", err)
+	}
+	return a.createUser(ctx)
+}
+
+func (a *App) createDeployer(ctx context.Context) error {
 	tenant := directory.Tenant{ID: a.Account.TenantID, Domain: tenantDomain, DisplayName: tenantName, Country: tenantCountry}
 	if _, err := a.Directory.EnsureTenant(ctx, tenant); err != nil {
 		return fmt.Errorf("making the tenant: %w", err)
@@ -102,21 +117,27 @@ func (a *App) create(ctx context.Context, accounts store.Collection[Account], ve
 		return fmt.Errorf("making the deployer: %w", err)
 	}
 	a.Account.Deployer = Deployer{ClientID: deployer.AppID, ObjectID: deployer.ObjectID}
-	if err := a.assignOwner(ctx, deployer.ObjectID); err != nil {
-		return err
-	}
-	if err := a.newSecret(ctx); err != nil {
-		return err
-	}
-	stored := a.Account
-	stored.Deployer.ClientSecret = ""
-	if _, err := accounts.Put(ctx, keyState, stored, store.At(version)); err != nil {
-		return fmt.Errorf("writing the state: %w", err)
-	}
-	return nil
+	return a.assignOwner(ctx, deployer.ObjectID, "ServicePrincipal")
 }
 
-func (a *App) assignOwner(ctx context.Context, objectID string) error {
+// createUser makes the person who may do what the deployer may. A start that
+// was killed may have made it already.
+func (a *App) createUser(ctx context.Context) error {
+	user, err := a.Directory.CreateUser(ctx, directory.User{
+		TenantID: a.Account.TenantID, Name: userName + "@" + tenantDomain, DisplayName: userDisplayName,
+		Directory: []string{directory.ReadWriteAll},
+	}, "")
+	if errors.Is(err, directory.ErrUserExists) {
+		user, err = a.Directory.UserByName(ctx, a.Account.TenantID, userName+"@"+tenantDomain)
+	}
+	if err != nil {
+		return fmt.Errorf("making the user: %w", err)
+	}
+	a.Account.User = User{Name: user.Name, ObjectID: user.ObjectID}
+	return a.assignOwner(ctx, user.ObjectID, "User")
+}
+
+func (a *App) assignOwner(ctx context.Context, objectID, kind string) error {
 	role, ok := access.BuiltinRole(roleOwner)
 	if !ok {
 		return fmt.Errorf("the built-in roles lack %q", roleOwner)
@@ -124,55 +145,11 @@ func (a *App) assignOwner(ctx context.Context, objectID string) error {
 	now := a.config.Now().UTC().Format(time.RFC3339Nano)
 	_, _, err := a.Book.PutAssignment(ctx, access.Assignment{
 		Name: a.config.NewID(), Scope: "/subscriptions/" + a.Account.SubscriptionID, RoleID: role.ID,
-		PrincipalID: objectID, PrincipalType: "ServicePrincipal", Description: "made at first start",
+		PrincipalID: objectID, PrincipalType: kind, Description: "made at first start",
 		CreatedOn: now, UpdatedOn: now, CreatedBy: objectID,
 	}, store.Always())
-	if err != nil {
-		return fmt.Errorf("making the deployer Owner of the subscription: %w", err)
-	}
-	return nil
-}
-
-// SecretFile holds the deployer's client id and secret, mode 0600.
-func (a *App) SecretFile() string { return filepath.Join(a.files, DeployerFile) }
-
-// deployerSecret reads the secret's file; a state whose file is lost gets a new secret.
-func (a *App) deployerSecret(ctx context.Context) error {
-	content, err := os.ReadFile(a.SecretFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return a.newSecret(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the deployer's secret: %w", err)
-	}
-	var kept Deployer
-	if err := json.Unmarshal(content, &kept); err != nil || kept.ClientID != a.Account.Deployer.ClientID {
-		return fmt.Errorf("%s does not hold the secret of this state's deployer; remove the file to get a new one", a.SecretFile())
-	}
-	a.Account.Deployer.ClientSecret = kept.ClientSecret
-	return nil
-}
-
-func (a *App) newSecret(ctx context.Context) error {
-	secret, err := a.Directory.AddSecret(ctx, a.Account.Deployer.ObjectID, "aksess up", a.config.Now().Add(secretLifetime))
-	if err != nil {
-		return fmt.Errorf("making the deployer's secret: %w", err)
-	}
-	a.Account.Deployer.ClientSecret = secret
-	content, err := json.MarshalIndent(a.Account.Deployer, "", "  ")
-	if err != nil {
-		return err
-	}
-	// In one step, for whoever reads it at this moment and for a kill in between.
-	next := a.SecretFile() + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("writing the deployer's secret: %w", err)
-	}
-	if err := os.WriteFile(next, append(content, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the deployer's secret: %w", err)
-	}
-	if err := os.Rename(next, a.SecretFile()); err != nil {
-		return fmt.Errorf("writing the deployer's secret: %w", err)
+	if err != nil && !errors.Is(err, access.ErrAssignmentExists) {
+		return fmt.Errorf("making %s Owner of the subscription: %w", objectID, err)
 	}
 	return nil
 }

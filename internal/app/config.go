@@ -40,9 +40,18 @@ type Deployer struct {
 	ObjectID     string `json:"objectId"`
 }
 
+// User is the person who may do what the deployer may, for az login and the
+// like: Owner of the subscription, and of the directory.
+type User struct {
+	Name     string `json:"name"` // user principal name
+	ObjectID string `json:"objectId"`
+	Password string `json:"-"` // a secret: never log it; in SecretFile, not in the state
+}
+
 // Account is what a client has to know to talk to this local Azure.
 type Account struct {
 	TenantID       string   `json:"tenantId"`
 	SubscriptionID string   `json:"subscriptionId"`
 	Deployer       Deployer `json:"deployer"`
+	User           User     `json:"user"`
 }
