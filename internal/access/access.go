@@ -38,7 +38,7 @@ type Reason string
 
 // Reasons of DecideRole, nearest miss first, then of DecidePolicy and of Admit.
 const (
-	ReasonCondition    Reason = "condition"        // all fits, but the assignment has a condition that is not evaluated
+	ReasonCondition    Reason = "condition"        // all fits, but the condition of the assignment or of the role does not hold
 	ReasonClientID     Reason = "client-id"        // the role is assigned to the client id instead of the principal id
 	ReasonScope        Reason = "scope"            // the role fits, its scope does not contain the resource
 	ReasonNotActions   Reason = "not-actions"      // the role takes the action away again
@@ -58,9 +58,11 @@ type Attributes struct {
 	// SubOperation tells requests of one action apart: "Blob.List", "Blob.Read.WithTagConditions".
 	SubOperation string
 	// Value returns the values of an attribute. source is "Resource", "Request",
-	// "Principal" or "Environment"; name is as conditions spell it, such as
-	// "Microsoft.Storage/storageAccounts/blobServices/containers:name". It is not
-	// ok for what the request does not have. nil knows none.
+	// "Principal" or "Environment"; name is as the condition spells it, in any
+	// case, such as "Microsoft.Storage/storageAccounts/blobServices/containers:name".
+	// It is not ok for what the request does not have. nil knows none. Numbers
+	// are decimal, times RFC 3339, booleans true or false. It may be called
+	// several times for one decision, and is not when no condition asks.
 	Value func(source, name string) (values []string, ok bool)
 }
 
@@ -118,7 +120,9 @@ type Grant struct {
 	Assignment Assignment
 	Role       RoleDefinition
 
-	by string // the text of a verdict that it allowed, when the Book made it beforehand
+	// What the Book makes beforehand, for decisions to come.
+	by         string           // the text of a verdict that it allowed
+	conditions *grantConditions // nil: none, or not compiled yet
 }
 
 // Policy is one access policy of a vault

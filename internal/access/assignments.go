@@ -30,7 +30,7 @@ const maxListed = 1000
 // principal type it is a service principal's; the times are set here.
 //
 // Errors: ErrInvalidAssignmentName, ErrInvalidPrincipalID, ErrInvalidRoleID,
-// ErrRoleNotFound, ErrBadRequest, ErrAssignmentExists, ErrAssignmentUpdate, and
+// ErrRoleNotFound, ErrInvalidCondition, ErrBadRequest, ErrAssignmentExists, ErrAssignmentUpdate, and
 // store.ErrConflict when the condition does not hold.
 func (b *Book) PutAssignment(ctx context.Context, a Assignment, condition store.Condition) (item store.Item[Assignment], created bool, err error) {
 	role, err := b.checkAssignment(ctx, &a)
@@ -69,12 +69,27 @@ func (b *Book) checkAssignment(ctx context.Context, a *Assignment) (RoleDefiniti
 	if !slices.Contains([]string{PrincipalUser, PrincipalGroup, PrincipalServicePrincipal, "ForeignGroup", "Device"}, a.PrincipalType) {
 		return RoleDefinition{}, ErrBadRequest.New(fmt.Sprintf("The principal type '%.64s' is not valid.", a.PrincipalType))
 	}
-	if a.Condition == "" {
-		a.Version = ""
-	} else if a.Version != conditionVersion {
-		return RoleDefinition{}, ErrBadRequest.New("The version of a condition must be '2.0'.")
+	if err := checkCondition(a.Condition, &a.Version); err != nil {
+		return RoleDefinition{}, err
 	}
 	return b.assignableRole(ctx, a)
+}
+
+// checkCondition validates a condition and completes its version: 2.0 when it
+// is not said, "" without a condition.
+func checkCondition(condition string, version *string) error {
+	if condition == "" {
+		*version = ""
+		return nil
+	}
+	if *version == "" {
+		*version = conditionVersion
+	}
+	if *version != conditionVersion {
+		return ErrInvalidCondition.New().Because(fmt.Sprintf("the version of the condition is %.16q; there is %q only", *version, conditionVersion))
+	}
+	_, err := ParseCondition(condition)
+	return err
 }
 
 // assignableRole returns the role if it can be assigned at the scope.

@@ -136,7 +136,7 @@ func (b *Book) readGrants(ctx context.Context, id string) ([]Grant, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		grants[i].by = grants[i].text()
+		grants[i].by, grants[i].conditions = grants[i].text(), grants[i].compileConditions()
 	}
 	return grants, nil
 }

@@ -7,8 +7,12 @@
 // the store, with a read model in memory. Which action an operation needs is
 // declared by the services; how a refusal reads on the wire is theirs too.
 //
-// Where it knows less than Azure it refuses: conditions of assignments are not
-// evaluated and so never grant, and a management group contains no
+// Conditions of assignments and of role definitions are compiled by
+// [ParseCondition] and held against the attributes that a service says of its
+// request; which attributes there are is the services' own.
+//
+// Where it knows less than Azure it refuses: a condition that asks for what a
+// request does not say does not hold, and a management group contains no
 // subscription, so an assignment there reaches nothing below it. Deny
 // assignments, which only Azure's own services make, do not exist.
 package access

@@ -34,7 +34,7 @@ func (d *roleDecision) refuse() Verdict {
 	}
 	v.Reason, v.Nearest = d.explain()
 	if v.Reason == ReasonCondition {
-		v.Fix = "replace assignment " + d.nearest.Assignment.Name + " with one that has no condition: " + v.Fix
+		v.Fix = "make the request meet the condition of assignment " + d.nearest.Assignment.Name + ", or assign a role without one: " + v.Fix
 	}
 	return v
 }
@@ -45,7 +45,7 @@ func (d *roleDecision) explain() (Reason, string) {
 	role := fmt.Sprintf("role %q (assignment %s)", d.nearest.Role.Name, a.Name)
 	switch d.best {
 	case missCondition:
-		return ReasonCondition, role + " at " + a.Scope + " grants " + d.action.Name + " under a condition only, and conditions are not evaluated"
+		return ReasonCondition, role + " at " + a.Scope + " grants " + d.action.Name + " under a condition only: " + d.nearest.whyNot(d.action, d.attributes)
 	case missClientID:
 		return ReasonClientID, role + " at " + a.Scope + " is assigned to the client id " + d.principal.AppID + " instead of the principal id " + d.principal.ObjectID
 	case missScope:

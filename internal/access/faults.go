@@ -59,10 +59,16 @@ var (
 		Fix:    "Use another name.",
 	}
 	ErrRoleHasAssignments = &fault.Kind{
-		Code: "RoleDefinitionHasAssignments", Status: http.StatusBadRequest, Link: chain.LinkAccess,
+		Code: "RoleDefinitionHasAssignments", Status: http.StatusConflict, Link: chain.LinkAccess,
 		Format: "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments).",
 		Why:    "The custom role is still assigned.",
 		Fix:    "Delete its assignments first.",
+	}
+	ErrInvalidCondition = &fault.Kind{
+		Code: "InvalidCondition", Status: http.StatusBadRequest, Link: chain.LinkAccess,
+		Format: "The given role assignment condition is invalid.",
+		Why:    "The condition does not follow the syntax of version 2.0, or its version is another one.",
+		Fix:    "Correct the condition; the log says where it breaks.",
 	}
 	ErrBadRequest = &fault.Kind{
 		Code: "BadRequestFormat", Status: http.StatusBadRequest, Link: chain.LinkAccess,

@@ -13,14 +13,34 @@ import (
 // The oracles say who gets in, and nothing else, in the plainest way there is.
 // They share no code with the decisions.
 
-func oracleRole(p Principal, action Action, scope string, grants []Grant) bool {
+// oracleCondition knows the conditions that world draws; value is what the request has.
+func oracleCondition(condition, value string) bool {
+	switch condition {
+	case "":
+		return true
+	case ifV:
+		return value == "v"
+	case unlessV:
+		return value != "" && value != "v"
+	default:
+		return false
+	}
+}
+
+// Two conditions that can be read.
+const (
+	ifV     = "@Request[k] StringEquals 'v'"
+	unlessV = "!(@Request[k] StringEquals 'v')"
+)
+
+func oracleRole(p Principal, action Action, scope string, grants []Grant, value string) bool {
 	ids := map[string]bool{strings.ToLower(p.ObjectID): true}
 	for _, group := range p.Groups {
 		ids[strings.ToLower(group)] = true
 	}
 	delete(ids, "")
 	for _, g := range grants {
-		if !ids[strings.ToLower(g.Assignment.PrincipalID)] || g.Assignment.Condition != "" {
+		if !ids[strings.ToLower(g.Assignment.PrincipalID)] || !oracleCondition(g.Assignment.Condition, value) {
 			continue
 		}
 		if !oracleAbove(g.Assignment.Scope, scope) {
@@ -31,7 +51,7 @@ func oracleRole(p Principal, action Action, scope string, grants []Grant) bool {
 			if action.Data {
 				plus, minus = set.DataActions, set.NotDataActions
 			}
-			if set.Condition == "" && oracleAny(plus, action.Name) && !oracleAny(minus, action.Name) {
+			if oracleCondition(set.Condition, value) && oracleAny(plus, action.Name) && !oracleAny(minus, action.Name) {
 				return true
 			}
 		}
@@ -146,10 +166,10 @@ func (w world) patterns() []string {
 }
 
 func (w world) grant() Grant {
-	g := Grant{Assignment: Assignment{Name: "n", Scope: w.scope(), PrincipalID: w.id(), Condition: w.pick("", "", "", "c")}}
+	g := Grant{Assignment: Assignment{Name: "n", Scope: w.scope(), PrincipalID: w.id(), Condition: w.pick("", "", "", "c", ifV, unlessV)}}
 	for range 1 + w.IntN(2) {
 		g.Role.Permissions = append(g.Role.Permissions, Permission{Actions: w.patterns(), NotActions: w.patterns(),
-			DataActions: w.patterns(), NotDataActions: w.patterns(), Condition: w.pick("", "", "", "c")})
+			DataActions: w.patterns(), NotDataActions: w.patterns(), Condition: w.pick("", "", "", "c", ifV, unlessV)})
 	}
 	return g
 }
@@ -183,8 +203,10 @@ func TestDecisionsAgreeWithOracles(t *testing.T) {
 		for i := range grants {
 			grants[i] = w.grant()
 		}
-		v := DecideRole(p, action, scope, grants, Attributes{})
-		compare(t, v, oracleRole(p, action, scope, grants), fmt.Sprintf("DecideRole(%+v, %+v, %q, %+v)", p, action, scope, grants))
+		value := w.pick("", "v", "x")
+		attributes := Attributes{Value: func(string, string) ([]string, bool) { return []string{value}, value != "" }}
+		v := DecideRole(p, action, scope, grants, attributes)
+		compare(t, v, oracleRole(p, action, scope, grants, value), fmt.Sprintf("DecideRole(%+v, %+v, %q, %+v)", p, action, scope, grants))
 		policies := make([]Policy, w.IntN(7))
 		for i := range policies {
 			policies[i] = w.policy()

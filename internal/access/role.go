@@ -12,8 +12,9 @@ import (
 // role that grants the action. Everything else is refused. Grants to the
 // principal's client id are never effective; they only explain.
 //
-// An assignment, or a permission set of its role, with a condition is not
-// effective: conditions are not evaluated, and an unread one must not open a door.
+// An assignment, or a permission set of its role, with a condition is effective
+// only where the condition holds of the action and the attributes. One that
+// cannot be read never holds.
 func DecideRole(p Principal, action Action, scope string, grants []Grant, attributes Attributes) Verdict {
 	d := roleDecision{principal: p, action: action, scope: scope, attributes: attributes, best: missNothing}
 	for i := range grants {
@@ -32,7 +33,7 @@ type miss int
 
 const (
 	missNone      miss = iota // it allows
-	missCondition             // a condition, nothing else
+	missCondition             // a condition that does not hold, nothing else
 	missClientID              // the client id for the principal id, nothing else
 	missScope                 // the right role in the wrong place
 	missTaken                 // covered, and taken away by notActions
@@ -67,7 +68,12 @@ func (d *roleDecision) rank(g *Grant) miss {
 	if d.best == missNone {
 		return missNone
 	}
-	return rankOwn(inScope, g.Role.covering(d.action), a.Condition != "")
+	cover := g.Role.covering(d.action)
+	conditional := a.Condition != "" || cover == coversIf
+	if conditional && inScope && (cover == covers || cover == coversIf) {
+		conditional = !g.holds(d.action, d.attributes)
+	}
+	return rankOwn(inScope, cover, conditional)
 }
 
 // rankOther ranks a grant that is not the principal's: it can only be the
@@ -77,7 +83,7 @@ func (d *roleDecision) rankOther(g *Grant) miss {
 	switch {
 	case d.principal.AppID == "" || !strings.EqualFold(a.PrincipalID, d.principal.AppID):
 		return missNothing
-	case rankOwn(contains(a.Scope, d.scope), g.Role.covering(d.action), a.Condition != "") == missNone:
+	case rankOwn(contains(a.Scope, d.scope), g.Role.covering(d.action), false) == missNone:
 		return missClientID
 	default:
 		return missOwnID
@@ -87,7 +93,7 @@ func (d *roleDecision) rankOther(g *Grant) miss {
 func rankOwn(inScope bool, cover coverage, conditional bool) miss {
 	covered := cover == covers || cover == coversIf
 	switch {
-	case inScope && cover == covers && !conditional:
+	case inScope && covered && !conditional:
 		return missNone
 	case inScope && covered:
 		return missCondition

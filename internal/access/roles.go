@@ -74,7 +74,7 @@ func (q *RoleQuery) selects(role *RoleDefinition) bool {
 
 // PutRole writes a custom role under its GUID and reports whether it is new.
 // Type and times are set here.
-// Errors: ErrInvalidRoleID, ErrBadRequest, ErrRoleNameExists, and
+// Errors: ErrInvalidRoleID, ErrBadRequest, ErrInvalidCondition, ErrRoleNameExists, and
 // store.ErrConflict when the condition, which is about the role of that id, does not hold.
 func (b *Book) PutRole(ctx context.Context, role RoleDefinition, condition store.Condition) (item store.Item[RoleDefinition], created bool, err error) {
 	if err := checkRole(&role); err != nil {
@@ -164,6 +164,9 @@ func checkPermissions(permissions []Permission) error {
 	patterns := 0
 	for i := range permissions {
 		p := &permissions[i]
+		if err := checkCondition(p.Condition, &p.ConditionVersion); err != nil {
+			return err
+		}
 		for _, list := range [][]string{p.Actions, p.NotActions, p.DataActions, p.NotDataActions} {
 			patterns += len(list)
 			for _, pattern := range list {
