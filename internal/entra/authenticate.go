@@ -22,6 +22,7 @@ const maxSecret = 1024
 type method string
 
 const (
+	byNothing     method = "0" // a public client, for a user
 	bySecret      method = "1"
 	byCertificate method = "2" // or by a federated credential
 )

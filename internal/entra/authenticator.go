@@ -24,8 +24,8 @@ var accessTokenPolicy = jose.Policy{Algorithms: []jose.Algorithm{jose.RS256}}
 
 // Authenticator verifies the access tokens of a TokenService. A token that was
 // verified once costs a digest and a look-up until it expires or its key is
-// gone. Like Azure it does not ask whether the principal still exists or is
-// enabled; the groups of the principal are those of now.
+// gone. Like Azure it does not ask whether the user or principal still exists or
+// is enabled; the groups that it is in, directly or not, are those of now.
 type Authenticator struct {
 	ring      *issuer.Ring
 	directory *directory.Directory
@@ -83,13 +83,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.C
 		return azapi.Caller{}, err
 	}
 	caller := known.caller
-	principal, err := a.directory.ByObjectID(ctx, caller.ObjectID)
-	switch {
-	case err == nil:
-		caller.Groups = principal.Groups
-	case !errors.Is(err, directory.ErrPrincipalNotFound):
+	groups, err := a.directory.MemberOf(ctx, caller.ObjectID)
+	if err != nil {
 		return azapi.Caller{}, a.safe(err)
 	}
+	caller.Groups = groups
 	return caller, nil
 }
 

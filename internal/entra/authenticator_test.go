@@ -68,21 +68,43 @@ func TestDisabledPrincipalKeepsItsTokens(t *testing.T) {
 	}
 }
 
+// TestGroupsAreThoseOfNow: memberships are looked at when a token is used, also
+// those of groups in groups, and not when it was issued.
 func TestGroupsAreThoseOfNow(t *testing.T) {
 	b := newWorkbench(t, nil)
-	token := b.exchange(b.federated(b.mint(nil))).AccessToken
-	for _, groups := range [][]string{nil, {"g1"}, {"g1", "g2"}, nil} {
-		_, err := b.directory.Update(t.Context(), b.identity.ObjectID, func(p *directory.Principal) error {
-			p.Groups = groups
-			return nil
+	ctx := t.Context()
+	user := b.user("ada@"+tenantDomain, userPassword)
+	for name, token := range map[string]string{
+		"identity":    b.exchange(b.federated(b.mint(nil))).AccessToken,
+		"application": b.exchange(b.secret(guardSecret)).AccessToken,
+		"user":        b.exchange(b.passwordForm(user.Name, userPassword)).AccessToken,
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := func(groups ...string) {
+				t.Helper()
+				slices.Sort(groups)
+				caller, err := b.service.Authenticator().Authenticate(ctx, token)
+				if err != nil || !slices.Equal(caller.Groups, groups) {
+					t.Errorf("got groups %v, %v, want %v", caller.Groups, err, groups)
+				}
+			}
+			want()
+			inner, outer := b.group("inner"), b.group("outer")
+			caller, err := b.service.Authenticator().Authenticate(ctx, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, member := range [][2]string{{inner, caller.ObjectID}, {outer, inner}} {
+				if err := b.directory.AddMember(ctx, member[0], member[1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want(inner, outer)
+			if err := b.directory.RemoveMember(ctx, outer, inner); err != nil {
+				t.Fatal(err)
+			}
+			want(inner)
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		caller, err := b.service.Authenticator().Authenticate(t.Context(), token)
-		if err != nil || !slices.Equal(caller.Groups, groups) {
-			t.Errorf("got groups %v, %v, want %v", caller.Groups, err, groups)
-		}
 	}
 }
 

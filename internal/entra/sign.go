@@ -24,18 +24,23 @@ type Token struct {
 
 // grant is what a client was found entitled to.
 type grant struct {
-	client     *directory.Principal
+	client     *directory.Principal // whom the token is about: for users a stand-in, see delegation
 	resource   resource
 	proof      proof
-	continuous bool // the client can handle continuous access evaluation
+	continuous bool        // the client can handle continuous access evaluation
+	user       *delegation // nil for a client that acts for itself
 }
 
 // key is equal for grants that the same token serves. It holds everything that
 // the token's claims depend on, and the proof.
 func (g grant) key() [sha256.Size]byte {
+	var user [sha256.Size]byte
+	if g.user != nil {
+		user = g.user.digest()
+	}
 	return digest(g.client.TenantID, g.client.AppID, g.client.ObjectID, g.client.ResourceID, g.client.Type,
 		g.resource.audience, strconv.Itoa(int(g.resource.version)), strconv.FormatBool(g.continuous),
-		string(g.proof.method), string(g.proof.digest[:]))
+		string(g.proof.method), string(g.proof.digest[:]), string(user[:]))
 }
 
 // signer makes access tokens. Signing is nearly all that an exchange costs, so
@@ -145,21 +150,43 @@ func (s *signer) forget(key [sha256.Size]byte, f *flight) {
 	}
 }
 
-// sign makes a token when its turn comes, or refuses when too many wait.
-func (s *signer) sign(ctx context.Context, g grant) (Token, error) {
+// sign makes a token when its turn comes.
+func (s *signer) sign(ctx context.Context, g grant) (token Token, err error) {
+	err = s.inTurn(ctx, func(key *issuer.Key) error {
+		token, err = s.make(key, g)
+		return err
+	})
+	return token, err
+}
+
+// identify signs an id token, which no other request shares.
+func (s *signer) identify(ctx context.Context, claims idClaims) (token string, err error) {
+	err = s.inTurn(ctx, func(key *issuer.Key) error {
+		extras := jose.HeaderExtras{Typ: "JWT"}
+		if claims.Version == "1.0" {
+			extras.X5t = key.Kid()
+		}
+		token, err = jose.Sign(key.SigningKey, extras, claims)
+		return err
+	})
+	return token, err
+}
+
+// inTurn makes one signature when its turn comes, or refuses when too many wait.
+func (s *signer) inTurn(ctx context.Context, do func(*issuer.Key) error) error {
 	key, err := s.ring.Signing(ctx)
 	if err != nil {
-		return Token{}, err
+		return err
 	}
 	if s.queued.Add(1) > s.limit {
 		s.queued.Add(-1)
-		return Token{}, overloaded.New().SetHeader("Retry-After", "1")
+		return overloaded.New().SetHeader("Retry-After", "1")
 	}
 	defer s.queued.Add(-1)
 	s.slots <- struct{}{}
 	defer func() { <-s.slots }()
 	s.signatures.Add(1)
-	return s.make(key, g)
+	return do(key)
 }
 
 func (s *signer) make(key *issuer.Key, g grant) (Token, error) {
@@ -177,8 +204,15 @@ func (s *signer) make(key *issuer.Key, g grant) (Token, error) {
 	var claims any
 	if g.resource.version == version1 {
 		extras.X5t = key.Kid()
+	}
+	switch {
+	case g.user != nil && g.resource.version == version1:
+		claims = newUserClaims1(g, token, random)
+	case g.user != nil:
+		claims = newUserClaims2(g, token, random)
+	case g.resource.version == version1:
 		claims = newClaims1(g, token, random)
-	} else {
+	default:
 		claims = newClaims2(g, token, random)
 	}
 	var err error

@@ -33,12 +33,25 @@ func (s *TokenService) token(v version) azapi.Handler {
 		if err := s.begin(x); err != nil {
 			return err
 		}
-		if grant := x.form["grant_type"]; grant != "client_credentials" {
+		switch grant := x.form["grant_type"]; grant {
+		case "client_credentials":
+			return s.clientCredentials(w, x)
+		case "refresh_token":
+			return s.refresh(w, x)
+		case "authorization_code":
+			return s.redeemCode(w, x)
+		case "urn:ietf:params:oauth:grant-type:device_code", "device_code":
+			return s.pollDevice(w, x)
+		case "password":
+			return s.password(w, x)
+		default:
 			return unsupportedGrant.New(clip(grant))
 		}
-		return s.clientCredentials(w, x)
 	}
 }
+
+// zeroGUID is what stands in templates where a client id belongs.
+const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
 // begin reads what every grant needs: the form and the tenant.
 func (s *TokenService) begin(x *exchange) (err error) {
@@ -51,16 +64,29 @@ func (s *TokenService) begin(x *exchange) (err error) {
 	if _, err := x.form.require("grant_type"); err != nil {
 		return err
 	}
-	name := x.Param("tenant")
-	if isShared(name) {
-		return noTenant.New()
-	}
-	x.tenant, err = s.tenant(x.Context(), name)
+	x.tenant, err = s.anyTenant(x.Context(), x.Param("tenant"))
 	return err
+}
+
+// anyTenant finds the tenant of a user's request. A path that names none means
+// the home tenant where there is but one; otherwise the user's name will tell,
+// and the tenant has no id until then.
+func (s *TokenService) anyTenant(ctx context.Context, name string) (directory.Tenant, error) {
+	if !isShared(name) {
+		return s.tenant(ctx, name)
+	}
+	tenants, err := s.options.Directory.Tenants(ctx)
+	if err != nil || len(tenants) != 1 {
+		return directory.Tenant{DisplayName: name}, err
+	}
+	return tenants[0], nil
 }
 
 // clientCredentials serves the one grant that needs no user (RFC 6749, section 4.4).
 func (s *TokenService) clientCredentials(w http.ResponseWriter, x *exchange) (err error) {
+	if isShared(x.Param("tenant")) {
+		return noTenant.New() // an application signs in to the one tenant that it names
+	}
 	asked, err := x.asked()
 	if err != nil {
 		return err
@@ -111,7 +137,7 @@ func (s *TokenService) findClient(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if id == "00000000-0000-0000-0000-000000000000" {
+	if id == zeroGUID {
 		return zeroClient.New(id)
 	}
 	unknown := unknownClient.New(clip(id), displayName(x.tenant))

@@ -57,6 +57,10 @@ type Options struct {
 	Signers   int           // signatures made at the same time; 0 means GOMAXPROCS
 	Queue     int           // requests that wait for a signature before more are refused; 0 means DefaultQueue
 	Reuse     time.Duration // for how long identical requests get the same token; 0 means DefaultReuse, negative never
+
+	// DevicePage returns the address where DevicePage's handler is mounted for
+	// browsers without the proxy, "" while there is none. nil means none.
+	DevicePage func() string
 }
 
 // TokenService issues access tokens and verifies those that it issued. All
@@ -66,6 +70,13 @@ type TokenService struct {
 	ring          *issuer.Ring
 	signer        *signer
 	authenticator *Authenticator
+	pages         *pages
+
+	sessions  store.Collection[session]
+	devices   store.Collection[device]
+	userCodes store.Collection[userCode]
+	codes     store.Collection[authorizationCode]
+	lockouts  store.Collection[lockout]
 }
 
 // New returns a token service. It makes no key yet: the first token waits for
@@ -83,7 +94,15 @@ func New(o Options) *TokenService {
 	if o.Reuse == 0 {
 		o.Reuse = DefaultReuse
 	}
-	s := &TokenService{options: o}
+	s := &TokenService{
+		options:   o,
+		pages:     newPages(),
+		sessions:  store.Collection[session]{Store: o.Store, Kind: "entra.session"},
+		devices:   store.Collection[device]{Store: o.Store, Kind: "entra.device"},
+		userCodes: store.Collection[userCode]{Store: o.Store, Kind: "entra.usercode"},
+		codes:     store.Collection[authorizationCode]{Store: o.Store, Kind: "entra.code"},
+		lockouts:  store.Collection[lockout]{Store: o.Store, Kind: "entra.lockout"},
+	}
 	s.ring = issuer.NewRing(issuer.RingOptions{
 		Store: o.Store, Kind: "entra.keys", Key: "signing", Pool: o.Pool, Now: o.Now,
 		Overlap: keyCacheAge, Linger: keyLinger, Standby: true, Period: keyPeriod, Certify: certify,
@@ -92,10 +111,6 @@ func New(o Options) *TokenService {
 	s.authenticator = newAuthenticator(s.ring, o)
 	return s
 }
-
-// Maintain makes missing signing keys, rotates old ones and drops those whose
-// last token has expired. Call it in the background at start and now and then.
-func (s *TokenService) Maintain(ctx context.Context) error { return s.ring.Maintain(ctx) }
 
 // Ring returns the signing keys, for rotation and revocation.
 func (s *TokenService) Ring() *issuer.Ring { return s.ring }
@@ -114,6 +129,7 @@ func (s *TokenService) Service() *azapi.Service {
 	post := func(name, pattern string, handle azapi.Handler) azapi.Operation {
 		return azapi.Operation{Name: name, Method: http.MethodPost, Pattern: pattern, Action: azapi.Anonymous(), MaxBody: maxForm, Handle: handle}
 	}
+	device := func(show func(*visit)) func(*visit, string) { return func(v *visit, _ string) { show(v) } }
 	return &azapi.Service{
 		Name:       "entra",
 		NamesHosts: true,
@@ -130,12 +146,19 @@ func (s *TokenService) Service() *azapi.Service {
 			get("ListKeysV2", "/{tenant}/discovery/v2.0/keys", s.keys(version2)),
 			post("GetToken", "/{tenant}/oauth2/token", s.token(version1)),
 			post("GetTokenV2", "/{tenant}/oauth2/v2.0/token", s.token(version2)),
-			post("GetDeviceCode", "/{tenant}/oauth2/devicecode", userFlow("The device authorization grant")),
-			post("GetDeviceCodeV2", "/{tenant}/oauth2/v2.0/devicecode", userFlow("The device authorization grant")),
-			get("Authorize", "/{tenant}/oauth2/authorize", userFlow("Interactive sign-in")),
-			get("AuthorizeV2", "/{tenant}/oauth2/v2.0/authorize", userFlow("Interactive sign-in")),
-			get("Logout", "/{tenant}/oauth2/logout", userFlow("Sign-out")),
-			get("LogoutV2", "/{tenant}/oauth2/v2.0/logout", userFlow("Sign-out")),
+			post("GetDeviceCode", "/{tenant}/oauth2/devicecode", s.startDevice(version1)),
+			post("GetDeviceCodeV2", "/{tenant}/oauth2/v2.0/devicecode", s.startDevice(version2)),
+			get("ShowDevicePage", "/device", s.page(device(s.showDevice))),
+			post("SubmitDevicePage", "/device", s.page(device(s.enterDevice))),
+			get("ShowDevicePageOfTenant", "/{tenant}/oauth2/deviceauth", s.page(device(s.showDevice))),
+			post("SubmitDevicePageOfTenant", "/{tenant}/oauth2/deviceauth", s.page(device(s.enterDevice))),
+			get("Authorize", "/{tenant}/oauth2/authorize", s.page(s.showSignIn(version1))),
+			post("SubmitSignIn", "/{tenant}/oauth2/authorize", s.page(s.submitSignIn(version1))),
+			get("AuthorizeV2", "/{tenant}/oauth2/v2.0/authorize", s.page(s.showSignIn(version2))),
+			post("SubmitSignInV2", "/{tenant}/oauth2/v2.0/authorize", s.page(s.submitSignIn(version2))),
+			get("DiscoverUserRealm", "/{tenant}/userrealm/{user}", s.userRealm),
+			get("Logout", "/{tenant}/oauth2/logout", s.page(s.showLogout)),
+			get("LogoutV2", "/{tenant}/oauth2/v2.0/logout", s.page(s.showLogout)),
 		},
 	}
 }
@@ -147,12 +170,6 @@ const (
 	version1 version = 1
 	version2 version = 2
 )
-
-// userFlow refuses what only people could use.
-func userFlow(what string) azapi.Handler {
-	text := what + " is not served: this token service has no users. Sign in as a managed identity or an application with the client_credentials grant."
-	return func(http.ResponseWriter, *azapi.Request) error { return badRequest.New(text) }
-}
 
 // refuse words the refusals of the pipeline: there is no authentication before
 // an operation, so what is left is a path or a method that is not served.

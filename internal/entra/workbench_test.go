@@ -103,7 +103,7 @@ func newWorkbench(t testing.TB, change func(*Options)) *workbench {
 		return jose.NewSigningKey("")
 	}})
 	t.Cleanup(pool.Close)
-	b.directory = directory.New(b.store, directory.Options{Now: b.clock.Now, NewID: newID})
+	b.directory = directory.New(b.store, directory.Options{Now: b.clock.Now, NewID: newID, PasswordWork: 1})
 	b.issuers = issuer.New(issuer.Options{Store: b.store, Pool: pool, Now: b.clock.Now, NewID: newID})
 	options := Options{
 		Directory: b.directory, Keys: b.issuers, Store: b.store, Pool: pool,
@@ -204,6 +204,41 @@ func (b *workbench) secret(value string) url.Values {
 	}
 }
 
+const userPassword = "Canary-password-1"
+
+// user makes a user.
+func (b *workbench) user(name, password string) *directory.User {
+	b.t.Helper()
+	user, err := b.directory.CreateUser(b.t.Context(), directory.User{TenantID: tenantID, Name: name, DisplayName: "Ada Lovelace"}, password)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return user
+}
+
+// group makes a security group and returns its id.
+func (b *workbench) group(name string) string {
+	b.t.Helper()
+	group, err := b.directory.CreateGroup(b.t.Context(), directory.Group{TenantID: tenantID, DisplayName: name, MailNickname: name, SecurityEnabled: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return group.ObjectID
+}
+
+const (
+	azCLI    = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+	armScope = "https://management.core.windows.net//.default offline_access openid profile"
+)
+
+// passwordForm is what az login sends with a user name and a password.
+func (b *workbench) passwordForm(name, password string) url.Values {
+	return url.Values{
+		"grant_type": {"password"}, "client_id": {azCLI}, "username": {name}, "password": {password},
+		"scope": {armScope}, "client_info": {"1"},
+	}
+}
+
 // disable turns a principal off.
 func (b *workbench) disable(p *directory.Principal) {
 	b.t.Helper()
@@ -280,6 +315,10 @@ func (failingStore) Get(context.Context, string, string) (store.Doc, error) {
 	return store.Doc{}, errors.New("the disk is gone")
 }
 
+func (failingStore) List(context.Context, string, store.Query) (store.Page, error) {
+	return store.Page{}, errors.New("the disk is gone")
+}
+
 // reply is an answer with what tests look at.
 type reply struct {
 	status int
@@ -292,6 +331,16 @@ type reply struct {
 	ExtExpires  any    `json:"ext_expires_in"`
 	RefreshIn   any    `json:"refresh_in"`
 	AccessToken string `json:"access_token"`
+
+	// of a user's sign-in
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token"`
+	IDToken      string `json:"id_token"`
+	ClientInfo   string `json:"client_info"`
+	Family       string `json:"foci"`
+	DeviceCode   string `json:"device_code"`
+	UserCode     string `json:"user_code"`
+	Message      string `json:"message"`
 
 	// of an error
 	Error       string `json:"error"`
@@ -380,4 +429,26 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
+}
+
+// documents returns the documents of a kind, with their keys, as they are stored.
+func (b *workbench) documents(kind string) []string {
+	b.t.Helper()
+	page, err := b.store.List(b.t.Context(), kind, store.Query{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var documents []string
+	for _, doc := range page.Docs {
+		documents = append(documents, doc.Key+" "+string(doc.Value))
+	}
+	return documents
+}
+
+// forget deletes a document behind everybody's back.
+func (b *workbench) forget(kind, key string) {
+	b.t.Helper()
+	if _, err := b.store.Apply(b.t.Context(), store.Op{Kind: kind, Key: key, Delete: true, If: store.Present()}); err != nil {
+		b.t.Fatal(err)
+	}
 }
