@@ -9,10 +9,10 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test clients e2e bench check generate cross clean
+.PHONY: help build demo test clients e2e e2e-terraform bench check generate cross clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build aksess, aksess-webhook and the sample application into bin/
 	$(BUILD) -o $(BIN)/aksess ./cmd/aksess
@@ -35,6 +35,10 @@ clients: build ## the same reads and writes with Python's and Java's newest SDKs
 e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests
 	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
+
+e2e-terraform: build ## the real Terraform and azurerm provider apply, change, import and destroy the scenario
+	TERRAFORM_BIN_DIR="$$(tools/terraform/build)" && KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export TERRAFORM_BIN_DIR KUBE_BIN_DIR && \
+	cd test/terraform && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m ./...
 
 bench: build ## the side-by-side measurements of bench/README.md
 	cd bench && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) run .

@@ -26,6 +26,7 @@ type upFlags struct {
 	subscription        string
 	allowPrivateIssuers bool
 	issuerCAs           []string
+	acceptUnknown       bool
 }
 
 func (f *upFlags) register(cmd *cobra.Command) {
@@ -38,6 +39,7 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.tenant, "tenant", "", "tenant id of a new state (default a random GUID)")
 	flags.StringVar(&f.subscription, "subscription", "", "subscription id of a new state (default a random GUID)")
 	flags.BoolVar(&f.allowPrivateIssuers, "allow-private-issuers", false, "fetch the keys of OIDC issuers on loopback and private addresses too")
+	flags.BoolVar(&f.acceptUnknown, "accept-unknown", false, "store resources of types that are not served as they are sent, without meaning, so that a larger configuration can be applied")
 	flags.StringArrayVar(&f.issuerCAs, "issuer-ca", nil, "PEM file with certificates to trust for OIDC issuers, beside the system's; may be repeated")
 }
 
@@ -45,6 +47,7 @@ func (f *upFlags) config() (app.Config, error) {
 	config := app.Config{
 		Listen: f.listen, AllowRemote: f.allowRemote, Passthrough: f.passthrough,
 		TenantID: f.tenant, SubscriptionID: f.subscription, AllowPrivateIssuers: f.allowPrivateIssuers,
+		AcceptUnknown: f.acceptUnknown,
 	}
 	if f.clientAddress != "" {
 		address, err := netip.ParseAddr(f.clientAddress)
