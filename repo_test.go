@@ -80,7 +80,7 @@ var layers = [][]string{
 	{"chain"},
 	{"fault"},
 	{"federation", "access", "jose", "store", "directory", "storage"},
-	{"azapi", "entra", "arm", "inject", "imds", "issuer", "gateway", "cluster"},
+	{"azapi", "storageapi", "entra", "arm", "inject", "imds", "issuer", "gateway", "cluster"},
 	{"service", "doctor"},
 	{"deploy", "app", "portal"},
 	{"demo"},
@@ -99,6 +99,8 @@ var allowedBeside = map[string]string{
 	"entra → issuer":         "signing keys are kept and rotated in one way",
 	"issuer → azapi":         "discovery documents are served by the pipeline",
 	"arm → azapi":            "Resource Manager is one of the hosts of the pipeline",
+	"storageapi → azapi":     "the data planes of a storage account are hosts of the pipeline",
+	"storageapi → arm":       "an account is a resource",
 	"app → deploy":           "the deployer's client is told of in one place",
 }
 

@@ -17,12 +17,14 @@ import (
 	"github.com/aksess/aksess/internal/service/authorization"
 	"github.com/aksess/aksess/internal/service/blob"
 	"github.com/aksess/aksess/internal/service/containerservice"
+	"github.com/aksess/aksess/internal/service/file"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
 	"github.com/aksess/aksess/internal/service/network"
 	"github.com/aksess/aksess/internal/service/queue"
 	"github.com/aksess/aksess/internal/service/resources"
 	"github.com/aksess/aksess/internal/service/storageaccount"
+	"github.com/aksess/aksess/internal/service/table"
 	"github.com/aksess/aksess/internal/storage"
 	"github.com/aksess/aksess/internal/store"
 )
@@ -95,6 +97,8 @@ func All(d Deps) (*Services, error) {
 		settings.Service(),
 		blob.New(d.Resources, files).Service(),
 		queue.New(d.Resources, files).Service(),
+		file.New(d.Resources, files),
+		table.New(d.Resources, files),
 		clusters.Service(),
 		d.Issuers.Service(),
 	}

@@ -91,7 +91,7 @@ func hosts(s *azapi.Service) []string {
 		return []string{"deniedvault.vault.azure.net", "deniedroles.vault.azure.net"}
 	case "appconfig":
 		return []string{"deniedstore.azconfig.io"}
-	case "blob", "queue":
+	case "blob", "queue", "file", "table":
 		return []string{"deniedaccount." + s.Name + ".core.windows.net"}
 	default:
 		return s.Hosts
@@ -102,7 +102,7 @@ func hosts(s *azapi.Service) []string {
 var names = map[string]string{
 	"vaults": "deniedvault", "configurationStores": "deniedstore", "storageAccounts": "deniedaccount", "managedClusters": "deniedcluster",
 	"userAssignedIdentities": "deniedidentity", "containers": "deniedcontainer", "queues": "deniedqueue", "subscriptions": apptest.SubscriptionID,
-	"resourceGroups": "rg", "blobServices": "default", "queueServices": "default", "fileServices": "default", "federatedIdentityCredentials": "denied",
+	"resourceGroups": "rg", "blobServices": "default", "queueServices": "default", "fileServices": "default", "tableServices": "default", "federatedIdentityCredentials": "denied",
 	"providers": "Microsoft.KeyVault", "locations": apptest.Location, "operationStatuses": "aaaaaaaa-0000-4000-8000-000000000002", "operations": "aaaaaaaa-0000-4000-8000-000000000002",
 	"operationResults": "aaaaaaaa-0000-4000-8000-000000000002",
 	"roleAssignments":  "aaaaaaaa-0000-4000-8000-000000000001", "roleDefinitions": custom, "accessPolicies": "add",

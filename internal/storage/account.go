@@ -1,12 +1,14 @@
 package storage
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/aksess/aksess/internal/access"
+	"github.com/aksess/aksess/internal/storage/signature"
 )
 
 // TypeAccount is the resource type of a storage account.
@@ -22,6 +24,15 @@ type Account struct {
 	SharedKey bool   // allowSharedKeyAccess: keys, and what is signed with them, are admitted
 	Public    bool   // allowBlobPublicAccess: containers may be marked public
 	Network   access.Network
+
+	secrets    []secret
+	delegation []byte // what user delegation keys are made of
+}
+
+// secret is a key as signatures need it.
+type secret struct {
+	name  string
+	value []byte
 }
 
 // Private is the state of an account that is never sent.
@@ -29,6 +40,8 @@ type Private struct {
 	UID      string `json:"uid"`
 	TenantID string `json:"tenantId"`
 	Keys     []Key  `json:"keys"`
+	// Delegation is what user delegation keys are made of; a new one ends them all.
+	Delegation string `json:"delegation,omitempty"`
 }
 
 // Key is one access key of an account.
@@ -73,6 +86,14 @@ func DecodeAccount(base Account, propertiesJSON, privateJSON []byte) (*Account, 
 		return nil, errors.New("account " + base.Name + " has no unique id")
 	}
 	base.UID, base.TenantID = own.UID, own.TenantID
+	base.secrets, base.delegation = nil, []byte(own.UID+own.Delegation)
+	for _, key := range own.Keys {
+		value, err := base64.StdEncoding.DecodeString(key.Value)
+		if err != nil {
+			return nil, fmt.Errorf("decoding %s of account %q: it is not base64", key.Name, base.Name)
+		}
+		base.secrets = append(base.secrets, secret{key.Name, value})
+	}
 	base.SharedKey = p.AllowSharedKeyAccess == nil || *p.AllowSharedKeyAccess
 	base.Public = p.AllowPublicAccess != nil && *p.AllowPublicAccess
 	base.Network = p.network()
@@ -95,6 +116,19 @@ func (p properties) network() access.Network {
 	return network
 }
 
+// SignedBy returns the name of the account's key that made the signature of one
+// of the texts, or "" when none did. All keys are tried, so that the time it
+// takes tells nothing about them.
+func (a *Account) SignedBy(texts []string, sent string) string {
+	found := ""
+	for _, key := range a.secrets {
+		if signature.Verify(key.value, texts, sent) {
+			found = key.name
+		}
+	}
+	return found
+}
+
 // ContainerID is the ARM id of a container, or with name "" of the blob service.
 func (a *Account) ContainerID(name string) string {
 	id := a.ID + "/blobServices/default"
@@ -111,4 +145,9 @@ func (a *Account) QueueID(name string) string {
 		return id
 	}
 	return id + "/queues/" + name
+}
+
+// ServiceID is the ARM id of one of the account's services: "file", "table".
+func (a *Account) ServiceID(service string) string {
+	return a.ID + "/" + service + "Services/default"
 }

@@ -20,6 +20,7 @@ const (
 	kindParts     = "storage.parts"     // container UID/id → []Part of a blob made of blocks
 	kindUpload    = "storage.upload"    // container UID/name → upload: the blocks that wait for a list
 	kindBlock     = "storage.block"     // upload UID/block id, zero byte, sequence → Block
+	kindService   = "storage.service"   // account UID/service → Settings
 	kindQueue     = "storage.queue"     // account UID/name → Queue
 	kindMessage   = "storage.message"   // queue UID/visible from, sequence/id → Message
 	kindRemains   = "storage.remains"   // due time/id → remains: what Collect removes

@@ -16,6 +16,7 @@ type Container struct {
 	Name         string            `json:"name"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	PublicAccess string            `json:"publicAccess,omitempty"` // "", "Blob" or "Container"; kept, not granted
+	Policies     []StoredPolicy    `json:"policies,omitempty"`
 	Created      time.Time         `json:"created"`
 	Modified     time.Time         `json:"modified"`
 

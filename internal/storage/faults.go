@@ -20,7 +20,11 @@ var (
 		Fix:    "ask the account's tenant for a token with the scope https://storage.azure.com/.default"}
 	AuthenticationFailed = &fault.Kind{Code: "AuthenticationFailed", Status: 403, Link: chain.LinkManagedIdentity,
 		Format: "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.",
-		Why:    "account keys and shared access signatures are not served, tokens are", Fix: "use a token credential"}
+		Why:    "the signature is not one of the account's keys, or the request is too old; AuthenticationErrorDetail says which",
+		Fix:    "list the account's keys anew and check the clock, or use a token credential"}
+	InvalidAuthorizationHeader = &fault.Kind{Code: "InvalidAuthenticationInfo", Inner: "InvalidAuthorizationHeader", Status: 400, Link: chain.LinkManagedIdentity,
+		Format: "Authentication information is not given in the correct format. Check the value of Authorization header.",
+		Why:    "the credential is not ACCOUNT:SIGNATURE", Fix: "send Authorization: SharedKey account:signature"}
 	KeyBasedAuthenticationNotPermitted = &fault.Kind{Code: "KeyBasedAuthenticationNotPermitted", Status: 403, Link: chain.LinkManagedIdentity,
 		Format: "Key based authentication is not permitted on this storage account.",
 		Why:    "the account has allowSharedKeyAccess set to false", Fix: "use a token credential"}

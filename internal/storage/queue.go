@@ -16,6 +16,7 @@ type Queue struct {
 	UID      string            `json:"uid"` // begins the keys of its messages; a clear gives a new one
 	Name     string            `json:"name"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+	Policies []StoredPolicy    `json:"policies,omitempty"`
 	Created  time.Time         `json:"created"`
 
 	Version int64  `json:"-"`
@@ -97,13 +98,23 @@ func (q *Queues) SetMetadata(ctx context.Context, account *Account, name string,
 	if err := CheckMetadata(metadata); err != nil {
 		return Queue{}, err
 	}
+	return q.change(ctx, account, name, func(queue *Queue) { queue.Metadata = metadata })
+}
+
+// SetPolicies replaces a queue's stored access policies.
+func (q *Queues) SetPolicies(ctx context.Context, account *Account, name string, policies []StoredPolicy) error {
+	_, err := q.change(ctx, account, name, func(queue *Queue) { queue.Policies = policies })
+	return err
+}
+
+func (q *Queues) change(ctx context.Context, account *Account, name string, change func(*Queue)) (Queue, error) {
 	for {
 		queue, err := q.Queue(ctx, account, name)
 		if err != nil {
 			return queue, err
 		}
 		at := queue.Version
-		queue.Metadata = metadata
+		change(&queue)
 		queue.Version, err = q.queues.Put(ctx, queue.key(), queue, store.At(at))
 		if !errors.Is(err, store.ErrConflict) {
 			return queue, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 // maxListBody holds 50,000 ids of 64 bytes each in base64 with their elements.
@@ -19,14 +20,14 @@ const maxListBody = 8 << 20 // bytes
 func (b *Blobs) putBlock(w http.ResponseWriter, r *azapi.Request) error {
 	id := r.Query("blockid")
 	if id == "" {
-		return with(storage.MissingRequiredQueryParameter.New(), "QueryParameterName", "blockid")
+		return storageapi.With(storage.MissingRequiredQueryParameter.New(), "QueryParameterName", "blockid")
 	}
 	size, err := sizeOf(r, maxPutBlock)
 	if err != nil {
 		return err
 	}
 	if size == 0 {
-		return badHeader("Content-Length", "0")
+		return storageapi.BadHeader("Content-Length", "0")
 	}
 	c, err := b.container(r)
 	if err != nil {
@@ -57,7 +58,7 @@ func (b *Blobs) putBlockList(w http.ResponseWriter, r *azapi.Request) error {
 	body, err := r.ReadBody()
 	var bad *azapi.ErrBody
 	if errors.As(err, &bad) && bad.TooLarge {
-		return tooLarge(maxListBody)
+		return storageapi.TooLarge(maxListBody)
 	}
 	if err != nil {
 		return storage.InvalidInput.New().With(err)
@@ -86,24 +87,24 @@ func parseBlockList(r io.Reader) ([]storage.ListedBlock, error) {
 	d := xml.NewDecoder(r)
 	root, err := nextElement(d)
 	if err != nil || root == nil || root.Name.Local != "BlockList" {
-		return nil, badXML("The body is not a BlockList.")
+		return nil, storageapi.BadXML("The body is not a BlockList.")
 	}
 	var list []storage.ListedBlock
 	for {
 		element, err := nextElement(d)
 		if err != nil {
-			return nil, badXML("The block list is not well formed.")
+			return nil, storageapi.BadXML("The block list is not well formed.")
 		}
 		if element == nil {
 			return list, atEnd(d)
 		}
 		from, known := choiceOf(element.Name.Local)
 		if !known {
-			return nil, badXML("The element " + clip(element.Name.Local) + " is not one of Latest, Uncommitted, Committed.")
+			return nil, storageapi.BadXML("The element " + storageapi.Clip(element.Name.Local) + " is not one of Latest, Uncommitted, Committed.")
 		}
 		var id string
 		if err := d.DecodeElement(&id, element); err != nil {
-			return nil, badXML("The block list is not well formed.")
+			return nil, storageapi.BadXML("The block list is not well formed.")
 		}
 		list = append(list, storage.ListedBlock{ID: strings.TrimSpace(id), From: from})
 	}
@@ -145,7 +146,7 @@ func atEnd(d *xml.Decoder) error {
 			return nil
 		}
 		if _, text := token.(xml.CharData); err != nil || !text {
-			return badXML("Something follows the block list.")
+			return storageapi.BadXML("Something follows the block list.")
 		}
 	}
 }
@@ -156,7 +157,7 @@ func (b *Blobs) getBlockList(w http.ResponseWriter, r *azapi.Request) error {
 	switch kind {
 	case "", "committed", "uncommitted", "all":
 	default:
-		return badQuery("blocklisttype", kind, "It must be one of committed, uncommitted, all.")
+		return storageapi.BadQuery("blocklisttype", kind, "It must be one of committed, uncommitted, all.")
 	}
 	c, err := b.container(r)
 	if err != nil {

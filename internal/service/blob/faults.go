@@ -1,12 +1,8 @@
 package blob
 
 import (
-	"strconv"
-
-	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/fault"
-	"github.com/aksess/aksess/internal/storage"
 )
 
 // Refusals of the wire alone
@@ -31,61 +27,3 @@ var (
 	noBlobLease = &fault.Kind{Code: "LeaseNotPresentWithBlobOperation", Status: 412, Link: chain.LinkData,
 		Format: "There is currently no lease on the blob.", Why: "aksess serves no leases, so there is none", Fix: "leave out x-ms-lease-id"}
 )
-
-func detail(pairs ...string) azapi.StorageDetail {
-	var d azapi.StorageDetail
-	for i := 0; i+1 < len(pairs); i += 2 {
-		d = append(d, struct{ Name, Value string }{pairs[i], pairs[i+1]})
-	}
-	return d
-}
-
-func with(err *fault.Error, pairs ...string) *fault.Error {
-	err.Detail = detail(pairs...)
-	return err
-}
-
-// clip bounds what is repeated to the client of what it sent.
-func clip(value string) string { return value[:min(len(value), 256)] }
-
-func badHeader(name, value string) *fault.Error {
-	return with(storage.InvalidHeaderValue.New(), "HeaderName", name, "HeaderValue", clip(value))
-}
-
-func missingHeader(name string) *fault.Error {
-	return with(storage.MissingRequiredHeader.New(), "HeaderName", name)
-}
-
-func badQuery(name, value, reason string) *fault.Error {
-	return with(storage.InvalidQueryParameterValue.New(), "QueryParameterName", name, "QueryParameterValue", clip(value), "Reason", reason)
-}
-
-func outOfRange(name, value string, least, most int) *fault.Error {
-	return with(storage.OutOfRangeQueryParameterValue.New(), "QueryParameterName", name, "QueryParameterValue", clip(value),
-		"MinimumAllowed", strconv.Itoa(least), "MaximumAllowed", strconv.Itoa(most))
-}
-
-func tooLarge(limit int64) *fault.Error {
-	return with(storage.RequestBodyTooLarge.New(), "MaxLimit", strconv.FormatInt(limit, 10))
-}
-
-func badXML(reason string) *fault.Error {
-	return with(storage.InvalidXMLDocument.New(), "Reason", reason)
-}
-
-// challenge tells clients the account's tenant (Go and .NET read it).
-func challenge(c *call) string {
-	return "Bearer authorization_uri=https://login.microsoftonline.com/" + c.TenantID + "/oauth2/authorize resource_id=" + resource
-}
-
-func invalidToken(c *call, reason string) *fault.Error {
-	return with(storage.InvalidAuthenticationInfo.New().SetHeader("WWW-Authenticate", challenge(c)), "AuthenticationErrorDetail", reason)
-}
-
-// signed refuses an account key or what is signed with one.
-func signed(c *call, reason string) *fault.Error {
-	if !c.SharedKey {
-		return storage.KeyBasedAuthenticationNotPermitted.New()
-	}
-	return with(storage.AuthenticationFailed.New(), "AuthenticationErrorDetail", reason)
-}

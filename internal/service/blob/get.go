@@ -11,6 +11,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 // maxRangeMD5 is the largest range that is answered with a checksum of its own.
@@ -68,7 +69,7 @@ func sumRange(h, sent http.Header, blob storage.Blob, content *io.ReadCloser, le
 		return nil
 	}
 	if length > maxRangeMD5 {
-		return badHeader("x-ms-range-get-content-md5", "true")
+		return storageapi.BadHeader("x-ms-range-get-content-md5", "true")
 	}
 	data, err := io.ReadAll(*content)
 	if err != nil {

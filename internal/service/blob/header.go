@@ -9,6 +9,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 const metaPrefix = "X-Ms-Meta-"
@@ -47,13 +48,13 @@ func conditionsOf(h http.Header) (storage.Conditions, error) {
 		}
 		at, err := http.ParseTime(text)
 		if err != nil {
-			return c, badHeader(name, text)
+			return c, storageapi.BadHeader(name, text)
 		}
 		*into = at
 	}
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		if tag := h.Get(name); strings.Contains(tag, ",") {
-			return c, badHeader(name, tag) // Storage takes one tag
+			return c, storageapi.BadHeader(name, tag) // Storage takes one tag
 		}
 	}
 	return c, nil
@@ -104,7 +105,7 @@ func sizeOf(r *azapi.Request, limit int64) (int64, error) {
 	case r.ContentLength < 0:
 		return 0, missingLength.New()
 	case r.ContentLength > limit:
-		return 0, tooLarge(limit)
+		return 0, storageapi.TooLarge(limit)
 	}
 	return r.ContentLength, nil
 }
@@ -117,7 +118,7 @@ func verify(h http.Header, staged *storage.Staged) error {
 			return err
 		}
 		if sent != nil && !bytes.Equal(sent, staged.MD5) {
-			return with(md5Mismatch.New(), "UserSpecifiedMd5", base64.StdEncoding.EncodeToString(sent),
+			return storageapi.With(md5Mismatch.New(), "UserSpecifiedMd5", base64.StdEncoding.EncodeToString(sent),
 				"ServerCalculatedMd5", base64.StdEncoding.EncodeToString(staged.MD5))
 		}
 	}
@@ -127,10 +128,10 @@ func verify(h http.Header, staged *storage.Staged) error {
 	}
 	sent, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(sent) != len(staged.CRC64) {
-		return badHeader("x-ms-content-crc64", text)
+		return storageapi.BadHeader("x-ms-content-crc64", text)
 	}
 	if !bytes.Equal(sent, staged.CRC64) {
-		return with(crc64Mismatch.New(), "UserSpecifiedCrc64", text, "ServerCalculatedCrc64", base64.StdEncoding.EncodeToString(staged.CRC64))
+		return storageapi.With(crc64Mismatch.New(), "UserSpecifiedCrc64", text, "ServerCalculatedCrc64", base64.StdEncoding.EncodeToString(staged.CRC64))
 	}
 	return nil
 }
@@ -185,6 +186,6 @@ func tierOf(h http.Header) (string, error) {
 	case strings.EqualFold(sent, "Archive"):
 		return "", storage.NotServed.New("The access tier Archive")
 	default:
-		return "", badHeader("x-ms-access-tier", sent)
+		return "", storageapi.BadHeader("x-ms-access-tier", sent)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 const maxPage = 5000 // entries, also the default
@@ -19,21 +20,21 @@ const maxPage = 5000 // entries, also the default
 func pageOf(r *azapi.Request) (storage.Page, error) {
 	page := storage.Page{Prefix: r.Query("prefix"), Limit: maxPage}
 	if !utf8.ValidString(page.Prefix) || len(page.Prefix) > 4*maxNameBytes {
-		return page, badQuery("prefix", page.Prefix, "The prefix is not one of a name.")
+		return page, storageapi.BadQuery("prefix", page.Prefix, "The prefix is not one of a name.")
 	}
 	if text := r.Query("maxresults"); text != "" {
 		n, err := strconv.Atoi(text)
 		switch {
 		case err != nil:
-			return page, badQuery("maxresults", text, "Invalid integer value.")
+			return page, storageapi.BadQuery("maxresults", text, "Invalid integer value.")
 		case n < 1:
-			return page, outOfRange("maxresults", text, 1, maxPage)
+			return page, storageapi.OutOfRange("maxresults", text, 1, maxPage)
 		}
 		page.Limit = min(n, maxPage)
 	}
 	after, err := base64.RawURLEncoding.DecodeString(r.Query("marker"))
 	if err != nil || len(after) > 4*maxNameBytes {
-		return page, badQuery("marker", r.Query("marker"), "The marker is not one that this service gave.")
+		return page, storageapi.BadQuery("marker", r.Query("marker"), "The marker is not one that this service gave.")
 	}
 	page.After = string(after)
 	return page, nil
@@ -59,7 +60,7 @@ func include(r *azapi.Request) (map[string]bool, error) {
 			case name == "uncommittedblobs":
 				return nil, storage.NotServed.New("Listing uncommitted blobs")
 			case name != "" && !slices.Contains(known, name):
-				return nil, badQuery("include", value, "Invalid query parameter value.")
+				return nil, storageapi.BadQuery("include", value, "Invalid query parameter value.")
 			}
 			sets[name] = true
 		}
@@ -77,7 +78,7 @@ func (b *Blobs) listContainers(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	found, next, err := b.blobs.Containers(r.Context(), callOf(r).Account, page)
+	found, next, err := b.blobs.Containers(r.Context(), storageapi.Of(r).Account, page)
 	if err != nil {
 		return err
 	}
@@ -169,11 +170,4 @@ func encode(name string) encoded {
 		return encoded{Value: name}
 	}
 	return encoded{Encoded: true, Value: url.PathEscape(name)}
-}
-
-// serviceProperties: https://learn.microsoft.com/rest/api/storageservices/get-blob-service-properties
-func serviceProperties(w http.ResponseWriter, _ *azapi.Request) error {
-	return azapi.WriteXML(w, http.StatusOK, properties{
-		Logging: logging{Version: "1.0"}, HourMetrics: metrics{Version: "1.0"}, MinuteMetrics: metrics{Version: "1.0"},
-	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 // Limits of one request since version 2019-12-12
@@ -65,13 +66,13 @@ func writeSums(h http.Header, staged *storage.Staged) {
 func blockBlob(h http.Header) error {
 	switch kind := h.Get("x-ms-blob-type"); {
 	case kind == "":
-		return missingHeader("x-ms-blob-type")
+		return storageapi.MissingHeader("x-ms-blob-type")
 	case strings.EqualFold(kind, "BlockBlob"):
 		return nil
 	case strings.EqualFold(kind, "AppendBlob"), strings.EqualFold(kind, "PageBlob"):
 		return storage.NotServed.New("The blob type " + kind)
 	default:
-		return badHeader("x-ms-blob-type", kind)
+		return storageapi.BadHeader("x-ms-blob-type", kind)
 	}
 }
 
@@ -94,7 +95,7 @@ func writeOf(r *azapi.Request) (storage.Write, error) {
 	if write.Headers.ContentType == "" {
 		write.Headers.ContentType = "application/octet-stream"
 	}
-	if callOf(r).createOnly {
+	if storageapi.Of(r).CreateOnly {
 		write.MayOverwrite = func() error {
 			return storage.AuthorizationPermissionMismatch.New().
 				Because("the blob exists, and " + r.Verdict.By + " grants " + blobAdd + " but not " + blobWrite)
@@ -110,7 +111,7 @@ func (b *Blobs) deleteBlob(w http.ResponseWriter, r *azapi.Request) error {
 	case "only":
 		return storage.NotServed.New("Deleting snapshots")
 	default:
-		return badHeader("x-ms-delete-snapshots", snapshots)
+		return storageapi.BadHeader("x-ms-delete-snapshots", snapshots)
 	}
 	on, err := conditionsOf(r.Header)
 	if err != nil {
@@ -162,7 +163,7 @@ func (b *Blobs) setTier(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	if tier == "" {
-		return missingHeader("x-ms-access-tier")
+		return storageapi.MissingHeader("x-ms-access-tier")
 	}
 	c, err := b.container(r)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 // span is the part of a blob that was asked for.
@@ -24,7 +26,7 @@ func rangeOf(h http.Header) (span, error) {
 	if text := h.Get("x-ms-range"); text != "" {
 		s, ok := parseRange(text)
 		if !ok {
-			return s, badHeader("x-ms-range", text)
+			return s, storageapi.BadHeader("x-ms-range", text)
 		}
 		return s, nil
 	}

@@ -129,34 +129,3 @@ type blockItem struct {
 	Name string `xml:"Name"`
 	Size int64  `xml:"Size"`
 }
-
-// properties is the answer of Get Blob Service Properties, with what is not
-// served switched off
-// (https://learn.microsoft.com/rest/api/storageservices/get-blob-service-properties#response-body).
-type properties struct {
-	XMLName       xml.Name  `xml:"StorageServiceProperties"`
-	Logging       logging   `xml:"Logging"`
-	HourMetrics   metrics   `xml:"HourMetrics"`
-	MinuteMetrics metrics   `xml:"MinuteMetrics"`
-	CORS          struct{}  `xml:"Cors"`
-	Retention     retention `xml:"DeleteRetentionPolicy"`
-	StaticWebsite retention `xml:"StaticWebsite"`
-}
-
-type logging struct {
-	Version   string    `xml:"Version"`
-	Delete    bool      `xml:"Delete"`
-	Read      bool      `xml:"Read"`
-	Write     bool      `xml:"Write"`
-	Retention retention `xml:"RetentionPolicy"`
-}
-
-type metrics struct {
-	Version   string    `xml:"Version"`
-	Enabled   bool      `xml:"Enabled"`
-	Retention retention `xml:"RetentionPolicy"`
-}
-
-type retention struct {
-	Enabled bool `xml:"Enabled"`
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 // maxBody holds the largest text with every character escaped in XML.
@@ -32,16 +33,16 @@ func (q *Queues) put(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	if !r.Now.Add(delay).Before(expires) {
-		return badQuery("visibilitytimeout", r.Query("visibilitytimeout"), "The visibility timeout must be less than the time to live.")
+		return storageapi.BadQuery("visibilitytimeout", r.Query("visibilitytimeout"), "The visibility timeout must be less than the time to live.")
 	}
 	text, err := textOf(r)
 	if err != nil {
 		return err
 	}
 	if text == nil {
-		return badXML("The body is not a QueueMessage.")
+		return storageapi.BadXML("The body is not a QueueMessage.")
 	}
-	m, err := q.queues.Put(r.Context(), accountOf(r), name, *text, delay, expires)
+	m, err := q.queues.Put(r.Context(), storageapi.Of(r).Account, name, *text, delay, expires)
 	if err != nil {
 		return err
 	}
@@ -59,11 +60,11 @@ func expiryOf(r *azapi.Request) (time.Time, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	switch {
 	case err != nil:
-		return time.Time{}, badQuery("messagettl", text, "Invalid integer value.")
+		return time.Time{}, storageapi.BadQuery("messagettl", text, "Invalid integer value.")
 	case n == -1:
 		return storage.Never(), nil
 	case n < 1:
-		return time.Time{}, outOfRange("messagettl", text, 1, 1<<31-1)
+		return time.Time{}, storageapi.OutOfRange("messagettl", text, 1, 1<<31-1)
 	}
 	return r.Now.Add(time.Duration(n) * time.Second), nil
 }
@@ -77,9 +78,9 @@ func seconds(r *azapi.Request, name string, least int, otherwise time.Duration) 
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil:
-		return 0, badQuery(name, text, "Invalid integer value.")
+		return 0, storageapi.BadQuery(name, text, "Invalid integer value.")
 	case n < least || n > maxVisibility:
-		return 0, outOfRange(name, text, least, maxVisibility)
+		return 0, storageapi.OutOfRange(name, text, least, maxVisibility)
 	}
 	return time.Duration(n) * time.Second, nil
 }
@@ -92,9 +93,9 @@ func countOf(r *azapi.Request) (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil:
-		return 0, badQuery("numofmessages", text, "Invalid integer value.")
+		return 0, storageapi.BadQuery("numofmessages", text, "Invalid integer value.")
 	case n < 1 || n > storage.MaxReceive:
-		return 0, outOfRange("numofmessages", text, 1, storage.MaxReceive)
+		return 0, storageapi.OutOfRange("numofmessages", text, 1, storage.MaxReceive)
 	}
 	return n, nil
 }
@@ -171,7 +172,7 @@ func (q *Queues) update(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	if r.Query("visibilitytimeout") == "" {
-		return missingQuery("visibilitytimeout")
+		return storageapi.MissingQuery("visibilitytimeout")
 	}
 	invisible, err := seconds(r, "visibilitytimeout", 0, 0)
 	if err != nil {
@@ -201,7 +202,7 @@ func (q *Queues) clear(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.queues.Clear(r.Context(), accountOf(r), name); err != nil {
+	if err := q.queues.Clear(r.Context(), storageapi.Of(r).Account, name); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -211,14 +212,14 @@ func (q *Queues) clear(w http.ResponseWriter, r *azapi.Request) error {
 func receiptOf(r *azapi.Request) (string, error) {
 	text := r.Query("popreceipt")
 	if text == "" {
-		return "", missingQuery("popreceipt")
+		return "", storageapi.MissingQuery("popreceipt")
 	}
 	return text, nil
 }
 
 func notReceipt(r *azapi.Request, err error) error {
 	if errors.Is(err, storage.ErrReceipt) {
-		return badQuery("popreceipt", r.Query("popreceipt"), "Invalid pop receipt format.")
+		return storageapi.BadQuery("popreceipt", r.Query("popreceipt"), "Invalid pop receipt format.")
 	}
 	return err
 }
@@ -228,7 +229,7 @@ func textOf(r *azapi.Request) (*string, error) {
 	body, err := r.ReadBody()
 	var bad *azapi.ErrBody
 	if errors.As(err, &bad) && bad.TooLarge {
-		return nil, tooLarge(storage.MaxMessage)
+		return nil, storageapi.TooLarge(storage.MaxMessage)
 	}
 	if err != nil {
 		return nil, storage.InvalidInput.New().With(err)
@@ -245,10 +246,10 @@ func parseMessage(body []byte) (*string, error) {
 		Text    *string  `xml:"MessageText"`
 	}
 	if err := xml.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &message); err != nil || message.Text == nil {
-		return nil, badXML("The body is not a QueueMessage with a MessageText.")
+		return nil, storageapi.BadXML("The body is not a QueueMessage with a MessageText.")
 	}
 	if len(*message.Text) > storage.MaxMessage {
-		return nil, tooLarge(storage.MaxMessage)
+		return nil, storageapi.TooLarge(storage.MaxMessage)
 	}
 	return message.Text, nil
 }

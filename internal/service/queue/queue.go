@@ -10,6 +10,7 @@ import (
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 const (
@@ -47,12 +48,12 @@ func (q *Queues) queue(r *azapi.Request) (storage.Queue, error) {
 	if err != nil {
 		return storage.Queue{}, err
 	}
-	return q.queues.Queue(r.Context(), accountOf(r), name)
+	return q.queues.Queue(r.Context(), storageapi.Of(r).Account, name)
 }
 
 // createQueue: https://learn.microsoft.com/rest/api/storageservices/create-queue4
 func (q *Queues) createQueue(w http.ResponseWriter, r *azapi.Request) error {
-	_, created, err := q.queues.Create(r.Context(), accountOf(r), r.Param("queue"), metadataOf(r.Header))
+	_, created, err := q.queues.Create(r.Context(), storageapi.Of(r).Account, r.Param("queue"), metadataOf(r.Header))
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (q *Queues) deleteQueue(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.queues.Delete(r.Context(), accountOf(r), name); err != nil {
+	if err := q.queues.Delete(r.Context(), storageapi.Of(r).Account, name); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -103,7 +104,7 @@ func (q *Queues) setMetadata(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.queues.SetMetadata(r.Context(), accountOf(r), name, metadataOf(r.Header)); err != nil {
+	if _, err := q.queues.SetMetadata(r.Context(), storageapi.Of(r).Account, name, metadataOf(r.Header)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -114,21 +115,21 @@ func (q *Queues) setMetadata(w http.ResponseWriter, r *azapi.Request) error {
 func pageOf(r *azapi.Request) (storage.Page, error) {
 	page := storage.Page{Prefix: r.Query("prefix"), Limit: maxPage}
 	if !utf8.ValidString(page.Prefix) || len(page.Prefix) > maxText {
-		return page, badQuery("prefix", page.Prefix, "The prefix is not one of a name.")
+		return page, storageapi.BadQuery("prefix", page.Prefix, "The prefix is not one of a name.")
 	}
 	if text := r.Query("maxresults"); text != "" {
 		n, err := strconv.Atoi(text)
 		switch {
 		case err != nil:
-			return page, badQuery("maxresults", text, "Invalid integer value.")
+			return page, storageapi.BadQuery("maxresults", text, "Invalid integer value.")
 		case n < 1:
-			return page, outOfRange("maxresults", text, 1, maxPage)
+			return page, storageapi.OutOfRange("maxresults", text, 1, maxPage)
 		}
 		page.Limit = min(n, maxPage)
 	}
 	after, err := base64.RawURLEncoding.DecodeString(r.Query("marker"))
 	if err != nil || len(after) > maxText {
-		return page, badQuery("marker", r.Query("marker"), "The marker is not one that this service gave.")
+		return page, storageapi.BadQuery("marker", r.Query("marker"), "The marker is not one that this service gave.")
 	}
 	page.After = string(after)
 	return page, nil
@@ -140,7 +141,7 @@ func (q *Queues) listQueues(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	found, next, err := q.queues.List(r.Context(), accountOf(r), page)
+	found, next, err := q.queues.List(r.Context(), storageapi.Of(r).Account, page)
 	if err != nil {
 		return err
 	}
@@ -160,9 +161,28 @@ func (q *Queues) listQueues(w http.ResponseWriter, r *azapi.Request) error {
 	return azapi.WriteXML(w, http.StatusOK, answer)
 }
 
-// serviceProperties: https://learn.microsoft.com/rest/api/storageservices/get-queue-service-properties
-func serviceProperties(w http.ResponseWriter, _ *azapi.Request) error {
-	return azapi.WriteXML(w, http.StatusOK, properties{
-		Logging: logging{Version: "1.0"}, HourMetrics: metrics{Version: "1.0"}, MinuteMetrics: metrics{Version: "1.0"},
-	})
+// getACL: https://learn.microsoft.com/rest/api/storageservices/get-queue-acl
+func (q *Queues) getACL(w http.ResponseWriter, r *azapi.Request) error {
+	queue, err := q.queue(r)
+	if err != nil {
+		return err
+	}
+	return storageapi.WritePolicies(w, queue.Policies)
+}
+
+// setACL: https://learn.microsoft.com/rest/api/storageservices/set-queue-acl
+func (q *Queues) setACL(w http.ResponseWriter, r *azapi.Request) error {
+	name, err := nameOf(r)
+	if err != nil {
+		return err
+	}
+	policies, err := storageapi.ReadPolicies(r)
+	if err != nil {
+		return err
+	}
+	if err := q.queues.SetPolicies(r.Context(), storageapi.Of(r).Account, name, policies); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }

@@ -363,7 +363,7 @@ func TestMalformed(t *testing.T) {
 		{"update-too-long", http.MethodPut, one + "?visibilitytimeout=604801&popreceipt=" + m.PopReceipt, "", 400, "OutOfRangeQueryParameterValue"},
 		{"maxresults", http.MethodGet, "/?comp=list&maxresults=0", "", 400, "OutOfRangeQueryParameterValue"},
 		{"marker", http.MethodGet, "/?comp=list&marker=%25", "", 400, "InvalidQueryParameterValue"},
-		{"unknown-operation", http.MethodGet, "/jobs?comp=acl", "", 501, "NotImplemented"},
+		{"unknown-operation", http.MethodGet, "/jobs?comp=stats", "", 501, "NotImplemented"},
 		{"unknown-method", http.MethodPut, all, "", 405, "UnsupportedHttpVerb"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

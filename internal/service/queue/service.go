@@ -1,27 +1,22 @@
 package queue
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
+	"github.com/aksess/aksess/internal/storageapi"
 )
 
 const (
-	resource   = "https://storage.azure.com"
-	hostSuffix = ".queue.core.windows.net"
-
 	queues         = storage.TypeAccount + "/queueServices/queues"
-	actionService  = storage.TypeAccount + "/queueServices/read"
 	queueRead      = queues + "/read"
 	queueWrite     = queues + "/write"
 	queueDelete    = queues + "/delete"
+	queueGetACL    = queues + "/getAcl/action"
+	queueSetACL    = queues + "/setAcl/action"
 	messageRead    = queues + "/messages/read"
 	messageWrite   = queues + "/messages/write"
 	messageDelete  = queues + "/messages/delete"
@@ -31,35 +26,28 @@ const (
 
 // Queues is the service.
 type Queues struct {
-	queues   *storage.Queues
-	accounts *arm.View[*storage.Account]
+	*storageapi.Plane
+	queues *storage.Queues
 }
 
 // New returns the service for the accounts among the resources and the queues kept by c.
 func New(resources *arm.Resources, c storage.Config) *Queues {
-	decode := func(r *arm.Resource) (*storage.Account, error) {
-		base := storage.Account{ID: r.ID, Name: r.Name, Location: r.Location}
-		return storage.DecodeAccount(base, r.Properties, r.Private)
-	}
-	return &Queues{queues: storage.NewQueues(c), accounts: arm.NewView(resources, storage.TypeAccount, decode)}
+	plane := storageapi.New("queue", "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0", storageapi.Objects(), resources, c)
+	return &Queues{Plane: plane, queues: storage.NewQueues(c)}
 }
 
 // Service is the data plane
 // (https://learn.microsoft.com/rest/api/storageservices/queue-service-rest-api).
 func (q *Queues) Service() *azapi.Service {
-	return &azapi.Service{
-		Name:       "queue",
-		Hosts:      []string{"*" + hostSuffix},
-		Dialect:    azapi.DialectStorage,
-		Version:    azapi.VersionHeader,
-		Audiences:  []string{resource, "{host}"},
-		Selectors:  []string{"restype", "comp", "peekonly"},
-		Operations: append(q.queueOperations(), q.messageOperations()...),
-		Target:     q.target,
-		Refuse:     refuse,
-		Decide:     decide,
-		Headers:    headers,
+	s := q.Plane.Service(append(q.queueOperations(), q.messageOperations()...))
+	s.Selectors = append(s.Selectors, "peekonly")
+	s.Decide = decide
+	common := s.Headers
+	s.Headers = func(h http.Header, r *azapi.Request) {
+		common(h, r)
+		h.Set("Cache-Control", "no-cache")
 	}
+	return s
 }
 
 func (q *Queues) queueOperations() []azapi.Operation {
@@ -69,18 +57,20 @@ func (q *Queues) queueOperations() []azapi.Operation {
 			Action: azapi.Control(action), Scope: scope, Handle: handle,
 		}
 	}
-	return []azapi.Operation{
+	setACL := op("SetQueueACL", http.MethodPut, "acl", queueSetACL, q.setACL)
+	setACL.MaxBody = storageapi.MaxPolicyBody
+	return append(q.Plane.ServiceOperations(), []azapi.Operation{
 		{Name: "ListQueues", Method: http.MethodGet, Pattern: "/", Query: map[string]string{"comp": "list"},
 			Action: azapi.Control(queueRead), Scope: scope, Handle: q.listQueues},
-		{Name: "GetServiceProperties", Method: http.MethodGet, Pattern: "/",
-			Query:  map[string]string{"restype": "service", "comp": "properties"},
-			Action: azapi.Control(actionService), Scope: scope, Handle: serviceProperties},
 		op("CreateQueue", http.MethodPut, "", queueWrite, q.createQueue),
 		op("DeleteQueue", http.MethodDelete, "", queueDelete, q.deleteQueue),
 		op("GetQueueMetadata", http.MethodGet, "metadata", queueRead, q.getMetadata),
 		op("HeadQueueMetadata", http.MethodHead, "metadata", queueRead, q.getMetadata),
 		op("SetQueueMetadata", http.MethodPut, "metadata", queueWrite, q.setMetadata),
-	}
+		op("GetQueueACL", http.MethodGet, "acl", queueGetACL, q.getACL),
+		op("HeadQueueACL", http.MethodHead, "acl", queueGetACL, q.getACL),
+		setACL,
+	}...)
 }
 
 func (q *Queues) messageOperations() []azapi.Operation {
@@ -119,26 +109,9 @@ func instead(operation string) []string {
 	}
 }
 
-func (q *Queues) target(ctx context.Context, r *azapi.Request) (azapi.Target, error) {
-	name := strings.TrimSuffix(r.Host, hostSuffix)
-	account, err := q.accounts.Get(ctx, name)
-	if errors.Is(err, arm.ErrNotFound) {
-		return azapi.Target{}, storage.AccountNotFound.New(name)
-	}
-	if err != nil {
-		return azapi.Target{}, err
-	}
-	return azapi.Target{
-		ID: account.ID, Name: account.Name, TenantID: account.TenantID, Location: account.Location,
-		Network: account.Network, Resource: account,
-	}, nil
-}
-
-func accountOf(r *azapi.Request) *storage.Account { return r.Target.Resource.(*storage.Account) }
-
 // scope is the queue, as role assignments name it.
 func scope(r *azapi.Request) string {
-	account, ok := r.Target.Resource.(*storage.Account)
+	account, ok := r.Target.Resource.(*storageapi.Call)
 	if !ok {
 		return ""
 	}
@@ -147,9 +120,8 @@ func scope(r *azapi.Request) string {
 
 // decide asks the roles for the operation's action, else for those that stand in for it.
 func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Verdict, error) {
-	account := accountOf(r)
-	if r.Caller.TenantID != account.TenantID {
-		return access.Verdict{}, invalidToken(account, "Issuer validation failed. Issuer did not match.")
+	if err := storageapi.OwnTenant(r); err != nil {
+		return access.Verdict{}, err
 	}
 	held, err := grants()
 	if err != nil {
@@ -168,61 +140,4 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 		}
 	}
 	return verdict, nil
-}
-
-func headers(h http.Header, r *azapi.Request) {
-	version := r.Header.Get("x-ms-version")
-	if version == "" || len(version) > 32 {
-		version = "2025-11-05"
-	}
-	h.Set("x-ms-version", version)
-	h.Set("Cache-Control", "no-cache")
-	h.Set("Server", "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0")
-}
-
-// refuse words the pipeline's refusals as Storage does.
-func refuse(r *azapi.Request, refusal azapi.Refusal) error {
-	account, ok := r.Target.Resource.(*storage.Account)
-	if !ok {
-		return storage.AccountNotFound.New(r.ResourceName())
-	}
-	switch refusal.Stage {
-	case azapi.StageNoToken:
-		if r.HasQuery("sig") {
-			return signed(account, "Shared access signatures are not served by aksess.")
-		}
-		return storage.NoAuthenticationInformation.New().SetHeader("WWW-Authenticate", challenge(account))
-	case azapi.StageBadToken:
-		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if strings.HasPrefix(strings.ToLower(scheme), "sharedkey") {
-			return signed(account, "Account keys are not served by aksess.")
-		}
-		return invalidToken(account, fmt.Sprintf("Token validation failed: %v.", refusal.Err))
-	case azapi.StageAudience:
-		return invalidToken(account, "Audience validation failed. Audience did not match.").
-			Because("the token is for " + r.Caller.Audience + ", expected " + resource)
-	case azapi.StageFirewall:
-		return storage.AuthorizationFailure.New()
-	case azapi.StageAccess:
-		return storage.AuthorizationPermissionMismatch.New()
-	case azapi.StageVersion:
-		return badHeader("x-ms-version", r.Header.Get("x-ms-version"))
-	}
-	if len(refusal.Allow) > 0 {
-		return storage.UnsupportedHTTPVerb.New().SetHeader("Allow", strings.Join(refusal.Allow, ", "))
-	}
-	return storage.NotServed.New(describe(r))
-}
-
-// describe names an operation by what distinguishes it on the wire.
-func describe(r *azapi.Request) string {
-	text := r.Method + " " + r.URL.Path
-	sign := "?"
-	for _, name := range []string{"restype", "comp"} {
-		if value := r.Query(name); value != "" {
-			text += sign + name + "=" + value
-			sign = "&"
-		}
-	}
-	return text
 }

@@ -73,32 +73,3 @@ func (m metadata) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 	}
 	return e.EncodeToken(start.End())
 }
-
-// properties is the answer of Get Queue Service Properties, with what is not
-// served switched off
-// (https://learn.microsoft.com/rest/api/storageservices/get-queue-service-properties#response-body).
-type properties struct {
-	XMLName       xml.Name `xml:"StorageServiceProperties"`
-	Logging       logging  `xml:"Logging"`
-	HourMetrics   metrics  `xml:"HourMetrics"`
-	MinuteMetrics metrics  `xml:"MinuteMetrics"`
-	CORS          struct{} `xml:"Cors"`
-}
-
-type logging struct {
-	Version   string    `xml:"Version"`
-	Delete    bool      `xml:"Delete"`
-	Read      bool      `xml:"Read"`
-	Write     bool      `xml:"Write"`
-	Retention retention `xml:"RetentionPolicy"`
-}
-
-type metrics struct {
-	Version   string    `xml:"Version"`
-	Enabled   bool      `xml:"Enabled"`
-	Retention retention `xml:"RetentionPolicy"`
-}
-
-type retention struct {
-	Enabled bool `xml:"Enabled"`
-}

@@ -22,19 +22,21 @@ type provider struct {
 	config    storage.Config
 	blobs     *storage.Blobs
 	queues    *storage.Queues
+	services  *storage.Services
 }
 
 // Types are the resource types of Microsoft.Storage, for accounts among the
 // resources with containers and queues kept by c.
 func Types(resources *arm.Resources, c storage.Config) []*arm.Type {
-	p := &provider{resources: resources, config: c, blobs: storage.NewBlobs(c), queues: storage.NewQueues(c)}
+	p := &provider{resources: resources, config: c, blobs: storage.NewBlobs(c), queues: storage.NewQueues(c), services: storage.NewServices(c)}
 	return []*arm.Type{
 		p.accountType(),
-		serviceType("blobServices", blobService),
+		p.serviceType("blob"),
 		p.containerType(),
-		serviceType("queueServices", queueService),
+		p.serviceType("queue"),
 		p.queueType(),
-		serviceType("fileServices", fileService),
+		p.serviceType("file"),
+		p.serviceType("table"),
 	}
 }
 
@@ -125,6 +127,9 @@ func (p *provider) deleteAccount(ctx context.Context, r *arm.Resource) error {
 	}
 	if err := p.queues.DeleteAll(ctx, account); err != nil {
 		return fmt.Errorf("deleting the queues of account %q: %w", r.Name, err)
+	}
+	if err := p.services.DeleteAll(ctx, account); err != nil {
+		return fmt.Errorf("deleting the services of account %q: %w", r.Name, err)
 	}
 	return nil
 }

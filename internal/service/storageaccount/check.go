@@ -66,13 +66,8 @@ func check(r *arm.Resource) error {
 		return badProperties.New(r.Kind, "kind")
 	}
 	var p understood
-	err := r.Decode(&p)
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return badProperties.New(kind.Value, "properties."+kind.Field)
-	}
-	if err != nil {
-		return badProperties.New("", "properties")
+	if err := decodeProperties(r, &p); err != nil {
+		return err
 	}
 	for _, rule := range []struct {
 		member  string

@@ -20,6 +20,8 @@ var (
 	noSKU = &fault.Kind{Code: "SkuMissing", Status: 400,
 		Format: "The account SKU is required and must be one that exists; found '%s'.",
 		Why:    "an account has a SKU such as Standard_LRS", Fix: "send sku.name"}
+	serviceStays = &fault.Kind{Code: "OperationNotAllowed", Status: 405,
+		Format: "The %s of a storage account cannot be deleted.", Why: "a service is there as long as its account", Fix: "delete the account"}
 	badKey = &fault.Kind{Code: "InvalidKeyName", Status: 400,
 		Format: "The key name '%s' is not one of key1, key2.", Why: "an account has two keys", Fix: "name one of them"}
 	notServed = &fault.Kind{Code: "FeatureNotSupportedForAccount", Status: 501,

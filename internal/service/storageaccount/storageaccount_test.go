@@ -159,7 +159,7 @@ func TestCheckName(t *testing.T) {
 
 func TestServices(t *testing.T) {
 	s := withAccount(t)
-	for _, name := range []string{"blobServices", "queueServices", "fileServices"} {
+	for _, name := range []string{"blobServices", "queueServices", "fileServices", "tableServices"} {
 		path := account + "/" + name + "/default"
 		r := s.Want(armtest.Request{Path: path}, 200, "")
 		if got := r.Get("name"); got != "default" || r.Get("id") != path {
@@ -168,10 +168,69 @@ func TestServices(t *testing.T) {
 		s.Want(armtest.Request{Path: account + "/" + name + "/other"}, 404, "ResourceNotFound")
 		s.Want(armtest.Request{Path: accounts + "/missing/" + name + "/default"}, 404, "")
 	}
-	blob := account + "/blobServices/default"
-	s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{"properties":{"deleteRetentionPolicy":{"enabled":false},"isVersioningEnabled":false,"cors":{"corsRules":[]}}}`}, 200, "")
-	s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{"properties":{"deleteRetentionPolicy":{"enabled":true,"days":7}}}`}, 501, "FeatureNotSupportedForAccount")
-	s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{"properties":{"isVersioningEnabled":true}}`}, 501, "FeatureNotSupportedForAccount")
+}
+
+// TestServiceSettings: what is set is shown, at the next read and on the data
+// planes, and what Azure refuses is refused.
+func TestServiceSettings(t *testing.T) {
+	s := withAccount(t)
+	blob, file := account+"/blobServices/default", account+"/fileServices/default"
+	const rule = `{"allowedOrigins":["https://example.com"],"allowedMethods":["GET","PUT"],"allowedHeaders":["*"],"exposedHeaders":["x-ms-*"],"maxAgeInSeconds":60}`
+	s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{"properties":{"deleteRetentionPolicy":{"enabled":true,"days":7},` +
+		`"containerDeleteRetentionPolicy":{"enabled":true,"days":30},"isVersioningEnabled":true,"changeFeed":{"enabled":true},` +
+		`"lastAccessTimeTrackingPolicy":{"enable":false},"cors":{"corsRules":[` + rule + `]}}}`}, 200, "")
+	shown := s.Want(armtest.Request{Path: blob}, 200, "")
+	for path, want := range map[string]string{
+		"properties.deleteRetentionPolicy.enabled": "true", "properties.deleteRetentionPolicy.days": "7",
+		"properties.deleteRetentionPolicy.allowPermanentDelete": "false",
+		"properties.containerDeleteRetentionPolicy.days":        "30", "properties.isVersioningEnabled": "true",
+		"properties.changeFeed.enabled": "true", "properties.lastAccessTimeTrackingPolicy.enable": "false",
+		"properties.cors.corsRules.0.allowedOrigins.0": "https://example.com", "properties.cors.corsRules.0.maxAgeInSeconds": "60",
+		"sku.name": "Standard_LRS",
+	} {
+		if got := shown.Get(path); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	resource, err := s.Resources.ByName(t.Context(), storage.TypeAccount, "widemo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := storage.DecodeAccount(storage.Account{ID: resource.ID, Name: resource.Name}, resource.Properties, resource.Private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := storage.NewServices(config(s))
+	if got, err := services.Get(t.Context(), of, "blob"); err != nil || got.DeleteRetention.Days != 7 || len(got.CORS) != 1 {
+		t.Errorf("on the data plane: got %+v, %v", got, err)
+	}
+	off := s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{"properties":{"deleteRetentionPolicy":{"enabled":false},"cors":{}}}`}, 200, "")
+	if off.Get("properties.deleteRetentionPolicy.enabled") != "false" || off.Get("properties.cors.corsRules.0.maxAgeInSeconds") != "" {
+		t.Errorf("switched off: got %s", off.Body)
+	}
+	s.Want(armtest.Request{Method: http.MethodPut, Path: file, Body: `{"properties":{"shareDeleteRetentionPolicy":{"enabled":true,"days":14},"protocolSettings":{"smb":{"versions":"SMB3.1.1;"}}}}`}, 200, "")
+	if got := s.Want(armtest.Request{Path: file}, 200, ""); got.Get("properties.shareDeleteRetentionPolicy.days") != "14" || got.Get("properties.protocolSettings.smb.versions") != "SMB3.1.1;" {
+		t.Errorf("files: got %s", got.Body)
+	}
+	for name, body := range map[string]string{
+		"days":    `{"properties":{"deleteRetentionPolicy":{"enabled":true,"days":400}}}`,
+		"no-days": `{"properties":{"containerDeleteRetentionPolicy":{"enabled":true}}}`,
+		"type":    `{"properties":{"isVersioningEnabled":"yes"}}`,
+		"method":  `{"properties":{"cors":{"corsRules":[` + strings.Replace(rule, "PUT", "BREW", 1) + `]}}}`,
+		"rules":   `{"properties":{"cors":{"corsRules":[` + strings.Repeat(rule+",", 5) + rule + `]}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.T = t
+			s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: body}, 400, "InvalidRequestPropertyValue")
+		})
+	}
+	s.T = t
+	s.Want(armtest.Request{Method: http.MethodDelete, Path: blob}, 405, "OperationNotAllowed")
+	s.Want(armtest.Request{Method: http.MethodPut, Path: blob, Body: `{}`, As: armtest.Reader}, 403, "AuthorizationFailed")
+	s.Want(armtest.Request{Method: http.MethodDelete, Path: account}, 200, "")
+	if got, err := services.Get(t.Context(), of, "blob"); err != nil || got.Version != 0 {
+		t.Errorf("after the account: got %+v, %v", got, err)
+	}
 }
 
 func TestContainerLife(t *testing.T) {
