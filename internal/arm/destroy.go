@@ -131,6 +131,9 @@ func hookDelete(ctx context.Context, types map[string]*Type, r *Resource) error 
 
 // forget tells whoever keeps records of scopes that one is gone.
 func (rs *Resources) forget(ctx context.Context, id string) error {
+	if err := rs.forgetLocks(ctx, id); err != nil {
+		return err
+	}
 	if rs.Forget == nil {
 		return nil
 	}

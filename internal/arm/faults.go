@@ -217,6 +217,12 @@ var (
 		Why:    "the resource is being created or updated",
 		Fix:    "poll the running operation to its end, then try again",
 	}
+	scopeLocked = &fault.Kind{
+		Code: "ScopeLocked", Status: http.StatusConflict,
+		Format: "The scope '%s' cannot perform %s operation because following scope(s) are locked: '%s'. Please remove the lock and try again.",
+		Why:    "a management lock at, above or, for a delete, below the scope forbids it",
+		Fix:    "delete the lock, which needs Microsoft.Authorization/locks/delete",
+	}
 	noOperationStatus = &fault.Kind{
 		Code: "NotFound", Name: "operation", Status: http.StatusNotFound,
 		Format: "The operation '%s' was not found.",

@@ -65,6 +65,7 @@ type Resources struct {
 	deleted    store.Collection[deletedDocument]
 	below      store.Collection[document]
 	operations store.Collection[operation]
+	locks      store.Collection[Lock]
 
 	types map[string]*Type // those that are served, by name in lower case
 	works works
@@ -81,6 +82,7 @@ func NewResources(s store.Store) *Resources {
 		deleted:    store.Collection[deletedDocument]{Store: s, Kind: kindDeleted},
 		below:      store.Collection[document]{Store: s, Kind: kindBelow},
 		operations: store.Collection[operation]{Store: s, Kind: kindOperation},
+		locks:      store.Collection[Lock]{Store: s, Kind: kindLock},
 	}
 }
 

@@ -47,6 +47,7 @@ func Service(o Options) (*azapi.Service, error) {
 		if operations[i].Scope == nil {
 			operations[i].Scope = scope(0)
 		}
+		operations[i] = o.Resources.locked(operations[i])
 	}
 	refusals := &refusals{resources: o.Resources, types: o.Types, tenant: o.TenantID, audiences: append([]string{
 		"https://management.azure.com", "https://management.core.windows.net",

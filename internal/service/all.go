@@ -86,6 +86,7 @@ func All(d Deps) (*Services, error) {
 		Operations: slices.Concat(
 			resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
 			authorization.Operations(authorization.Options{Book: d.Book, Directory: d.Directory, Scopes: scopes, TenantID: d.Tenant.ID}),
+			authorization.LockOperations(d.Resources, scopes),
 		),
 	})
 	if err != nil {
