@@ -86,6 +86,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 	}
 	w.Handler, err = azapi.New(services.Hosts, azapi.Config{
 		Authenticator: tokens{}, Grants: w.Book, Roles: access.BuiltinRoles, Now: w.Now, NewID: w.NewID, Log: log, Observe: w.observe,
+		SubnetOf: services.SubnetOf,
 	})
 	if err != nil {
 		t.Fatalf("making the server: %v", err)
