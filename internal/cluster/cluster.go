@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type Options struct {
 	Kubeconfig string   // a file; "" loads as kubectl does, KUBECONFIG included
 	Content    []byte   // a kubeconfig itself, instead of a file
 	Context    string   // "" is the current one
-	Proxy      *url.URL // the API server is reached through it; nil asks the environment
+	Proxy      *url.URL // the API server is reached through it unless it is on this machine; nil asks the environment
 }
 
 // Connect reads a kubeconfig. It does not reach for the cluster yet.
@@ -51,7 +52,7 @@ func Connect(o Options) (*Cluster, error) {
 	config.UserAgent = "aksess"
 	config.Timeout = 30 * time.Second
 	if o.Proxy != nil {
-		config.Proxy = http.ProxyURL(o.Proxy)
+		config.Proxy = proxyBeyond(o.Proxy)
 	}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -74,6 +75,18 @@ func Connect(o Options) (*Cluster, error) {
 		name = raw.CurrentContext
 	}
 	return &Cluster{Name: name, Namespace: namespace, server: server, client: client}, nil
+}
+
+// proxyBeyond leads requests for other machines through the proxy, as the
+// environment's settings do: a proxy's own machine is another one, as a rule.
+func proxyBeyond(proxy *url.URL) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		address, err := netip.ParseAddr(r.URL.Hostname())
+		if r.URL.Hostname() == "localhost" || err == nil && address.IsLoopback() {
+			return nil, nil
+		}
+		return proxy, nil
+	}
 }
 
 func (o Options) loader() (clientcmd.ClientConfig, error) {

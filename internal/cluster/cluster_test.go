@@ -231,10 +231,19 @@ func TestConnectThroughProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := api.connect(t, Options{Proxy: address}).ServiceAccount(t.Context(), "widemo", "x"); err == nil {
+	const elsewhere = "blue-01234567.hcp.westeurope.azmk8s.io:443"
+	config := strings.ReplaceAll(string(api.kubeconfig()), strings.TrimPrefix(api.URL, "https://"), elsewhere)
+	beyond, err := Connect(Options{Content: []byte(config), Proxy: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := beyond.ServiceAccount(t.Context(), "widemo", "x"); err == nil {
 		t.Error("got no error from a proxy that refuses")
 	}
-	if want := "CONNECT " + strings.TrimPrefix(api.URL, "https://"); tunnel != want {
+	if want := "CONNECT " + elsewhere; tunnel != want {
 		t.Errorf("proxy: got %q, want %q", tunnel, want)
+	}
+	if _, err := api.connect(t, Options{Proxy: address}).ServiceAccount(t.Context(), "widemo", "x"); err != nil {
+		t.Errorf("an API server on this machine: got %v, want it reached without the proxy", err)
 	}
 }

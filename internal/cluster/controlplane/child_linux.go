@@ -1,0 +1,9 @@
+package controlplane
+
+import "syscall"
+
+// attributes put a child into a process group of its own, which an interrupt at
+// the terminal does not reach, and have the kernel kill it with this process.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
