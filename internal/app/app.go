@@ -42,6 +42,7 @@ type App struct {
 	pool     *issuer.KeyPool
 	tokens   *entra.TokenService
 	services *service.Services
+	machine  *machine
 	files    string // folder of the files that clients are pointed at
 	closers  []func() error
 	done     chan error
@@ -144,12 +145,13 @@ func (a *App) Start(ctx context.Context) error {
 		return errors.New("the local Azure was started before")
 	}
 	a.gateway = &gateway.Gateway{
-		CA: a.ca, Handler: a.server, Control: a.control(), LoopbackOrigin: a.config.ClientAddress,
+		CA: a.ca, Handler: a.server, Control: a.control(), Plain: a.machine.plain(), LoopbackOrigin: a.config.ClientAddress,
 		AllowRemote: a.config.AllowRemote, Passthrough: a.config.Passthrough, Logger: a.config.Log,
 	}
 	if err := a.gateway.Listen(a.config.Listen); err != nil {
 		return err
 	}
+	a.machine.listens(a.gateway.Addr())
 	ctx, a.cancel = context.WithCancel(ctx)
 	a.done = make(chan error, 1)
 	go func() { a.done <- a.gateway.Serve(ctx) }()
@@ -177,6 +179,7 @@ func (a *App) control() http.Handler {
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = w.Write(a.ca.PEM())
 	})
+	a.machine.mount(mux)
 	return mux
 }
 

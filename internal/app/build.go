@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -26,8 +27,9 @@ func (a *App) build() error {
 	a.closers = append(a.closers, func() error { remote.Close(); return nil })
 	a.tokens = entra.New(entra.Options{
 		Directory: a.Directory, Keys: jose.Sources{a.Issuers, issuer.Gone{TenantID: a.Account.TenantID}, remote}, Store: a.Store, Pool: a.pool,
-		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log,
+		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, DevicePage: a.DevicePage,
 	})
+	a.machine = newMachine(a, rand.Text())
 	services, err := service.All(service.Deps{
 		Store: a.Store, Directory: a.Directory, Book: a.Book, Issuers: a.Issuers, Resources: a.Resources,
 		Tenant: resources.Tenant{ID: a.Account.TenantID, Name: tenantName, Domain: tenantDomain, Country: tenantCountry},

@@ -24,6 +24,11 @@ type Config struct {
 	AllowPrivateIssuers bool           // issuers on loopback and private addresses may be fetched
 	IssuerCAs           *x509.CertPool // trusted for issuers, in addition to the system's
 
+	// MachineIdentities are the managed identities of the machine, for programs that ask
+	// its metadata service for tokens: client ids, object ids or resource ids. They
+	// are looked up at each request, so that they may be created later.
+	MachineIdentities []string
+
 	// AcceptUnknown stores resources of types that are not served as they are sent.
 	AcceptUnknown bool
 

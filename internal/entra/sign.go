@@ -22,6 +22,9 @@ type Token struct {
 	Expires time.Time
 }
 
+// NotBefore is the token's nbf.
+func (t Token) NotBefore() time.Time { return t.Issued.Add(-backdate) }
+
 // grant is what a client was found entitled to.
 type grant struct {
 	client     *directory.Principal // whom the token is about: for users a stand-in, see delegation

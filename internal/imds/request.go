@@ -1,0 +1,155 @@
+package imds
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Bounds of a request.
+const (
+	maxQuery    = 8 << 10 // bytes
+	maxResource = 2048
+	maxSelector = 2048
+)
+
+// request is what a client asks for.
+type request struct {
+	selector Selector
+	resource string
+}
+
+// checkMetadata refuses what did not come from a program on the machine that
+// means this service.
+func checkMetadata(r *http.Request) *Error {
+	if values := r.Header.Values("Metadata"); len(values) != 1 || !strings.EqualFold(values[0], "true") {
+		return refuse("Required metadata header not specified")
+	}
+	return checkPath(r)
+}
+
+// checkPath refuses what came by way of a proxy, and what is no GET.
+func checkPath(r *http.Request) *Error {
+	if len(r.Header.Values("X-Forwarded-For")) > 0 {
+		return refuse("X-Forwarded-For header is not allowed")
+	}
+	if r.Method != http.MethodGet {
+		return &Error{Status: http.StatusMethodNotAllowed, Code: invalidRequest, Description: "The endpoint takes GET requests only"}
+	}
+	return nil
+}
+
+// readRequest reads the query of a token request. Names of parameters compare
+// without case; oldest is the oldest api-version.
+func readRequest(r *http.Request, oldest string) (request, error) {
+	if len(r.URL.RawQuery) > maxQuery {
+		return request{}, refuse("The query is too long")
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return request{}, refuse("The query cannot be read")
+	}
+	q := query{}
+	for name, list := range values {
+		q[strings.ToLower(name)] = append(q[strings.ToLower(name)], list...)
+	}
+	version, err := q.one("api-version")
+	switch {
+	case err != nil:
+		return request{}, err
+	case version == "":
+		return request{}, refuse("Required query variable 'api-version' is missing")
+	case !isVersion(version, oldest):
+		return request{}, refuse("Invalid 'api-version' requested")
+	}
+	resource, err := q.one("resource")
+	switch {
+	case err != nil:
+		return request{}, err
+	case resource == "":
+		return request{}, refuse("Required query variable 'resource' is missing")
+	case len(resource) > maxResource:
+		return request{}, refuse("The query variable 'resource' is too long")
+	}
+	selector, err := q.selector()
+	return request{selector: selector, resource: resource}, err
+}
+
+// query holds parameters under their names in lower case.
+type query map[string][]string
+
+// one returns a parameter's only value, "" if it is not there.
+func (q query) one(name string) (string, error) {
+	switch values := q[name]; len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	default:
+		return "", refuse("The query variable '" + name + "' is there more than once")
+	}
+}
+
+// selector reads the parameters that name an identity, under all the names that
+// clients have for them.
+func (q query) selector() (Selector, error) {
+	var s Selector
+	named := 0
+	for _, parameter := range []struct {
+		name string
+		into *string
+		good func(string) bool
+	}{
+		{"client_id", &s.ClientID, isGUID},
+		{"object_id", &s.ObjectID, isGUID}, {"principal_id", &s.ObjectID, isGUID},
+		{"msi_res_id", &s.ResourceID, isResourceID}, {"mi_res_id", &s.ResourceID, isResourceID}, {"msi-res-id", &s.ResourceID, isResourceID},
+	} {
+		value, err := q.one(parameter.name)
+		if err != nil {
+			return Selector{}, err
+		}
+		if value == "" {
+			continue
+		}
+		if !parameter.good(value) {
+			// No identity has such a name, and clients understand this.
+			return Selector{}, IdentityNotFound()
+		}
+		*parameter.into = value
+		named++
+	}
+	if named > 1 {
+		return Selector{}, refuse("The request names more than one identity")
+	}
+	return s, nil
+}
+
+// isVersion reports whether an api-version is a date that is not before the oldest.
+func isVersion(version, oldest string) bool {
+	_, err := time.Parse(time.DateOnly, version)
+	return err == nil && version >= oldest
+}
+
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+			continue
+		}
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+func isResourceID(s string) bool {
+	return len(s) <= maxSelector && len(s) > 1 && s[0] == '/'
+}
