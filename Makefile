@@ -37,7 +37,8 @@ e2e: build ## a real API server, etcd and controller-manager with the scenario's
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
 
 e2e-terraform: build ## the real Terraform and azurerm provider apply, change, import and destroy the scenario
-	TERRAFORM_BIN_DIR="$$(tools/terraform/build)" && KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export TERRAFORM_BIN_DIR KUBE_BIN_DIR && \
+	TERRAFORM_BIN_DIR="$$(tools/terraform/build)" && KUBE_BIN_DIR="$$(tools/kubernetes/build)" && AZ_BIN_DIR="$$(tools/az/build -newest)" && \
+	export TERRAFORM_BIN_DIR KUBE_BIN_DIR AZ_BIN_DIR && \
 	cd test/terraform && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m ./...
 
 bench: build ## the side-by-side measurements of bench/README.md

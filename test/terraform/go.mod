@@ -9,6 +9,7 @@ replace github.com/aksess/aksess/test/e2e => ../e2e
 require (
 	github.com/aksess/aksess v0.0.0-00010101000000-000000000000
 	github.com/aksess/aksess/test/e2e v0.0.0-00010101000000-000000000000
+	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
 
 require (
@@ -31,6 +32,7 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v2 v2.4.3 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
+	golang.org/x/crypto v0.47.0 // indirect
 	golang.org/x/net v0.49.0 // indirect
 	golang.org/x/oauth2 v0.34.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
