@@ -45,6 +45,10 @@ type Type struct {
 	// Delete runs before the resource and its children go; the children's own
 	// Delete ran before. nil for most.
 	Delete func(ctx context.Context, r *Resource) error
+	// Ended runs after a DELETE of the resource itself was done, for what the
+	// request says beside its id, such as ?force=true; it does not when the
+	// resource goes with its group or parent. nil for most.
+	Ended func(r *azapi.Request, resource *Resource) error
 	// NoPatch: the type answers PATCH with 405.
 	NoPatch bool
 

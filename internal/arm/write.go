@@ -324,6 +324,11 @@ func (e *endpoint) delete(w http.ResponseWriter, r *azapi.Request) error {
 	} else if err != nil {
 		return err
 	}
+	if e.typ.Ended != nil {
+		if err := e.typ.Ended(r, found); err != nil {
+			return err
+		}
+	}
 	status := http.StatusOK
 	if e.typ.DeleteStatus != 0 {
 		status = e.typ.DeleteStatus

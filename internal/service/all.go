@@ -20,6 +20,7 @@ import (
 	"github.com/aksess/aksess/internal/service/file"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
+	"github.com/aksess/aksess/internal/service/monitor"
 	"github.com/aksess/aksess/internal/service/network"
 	"github.com/aksess/aksess/internal/service/queue"
 	"github.com/aksess/aksess/internal/service/resources"
@@ -65,12 +66,14 @@ func All(d Deps) (*Services, error) {
 		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
 	})
 	networks := network.New(network.Options{Resources: d.Resources, Store: d.Store, NewID: d.NewID})
+	workspaces := monitor.New(monitor.Options{Resources: d.Resources, Store: d.Store, Now: d.Now, NewID: d.NewID})
 	files := storage.Config{Store: d.Store, Now: d.Now, NewID: d.NewID}
 	types := slices.Concat(
 		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
 		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
 		storageaccount.Types(d.Resources, files),
 		networks.Types(),
+		[]*arm.Type{workspaces.Type()},
 	)
 	scopes, err := arm.NewScopes(d.Resources, types)
 	if err != nil {
