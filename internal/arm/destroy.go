@@ -151,7 +151,7 @@ type groupState struct {
 // IsDeleting reports whether a resource group is being deleted: nothing can be
 // created in it any more.
 func IsDeleting(group *Resource) bool {
-	return stateOf(group) == stateDeleting
+	return group.State() == stateDeleting
 }
 
 // DestroyGroup deletes a resource group with all its resources, through the

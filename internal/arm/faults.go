@@ -73,6 +73,12 @@ var (
 		Why:    "aksess serves no resource type of this provider",
 		Fix:    "leave the resource out, or use one of the providers in the message",
 	}
+	noMeaning = &fault.Kind{
+		Code: "NotImplemented", Status: http.StatusNotImplemented,
+		Format: "The action '%s' is not implemented: resources of this type are stored without a meaning.",
+		Why:    "aksess was told to accept types that it does not serve; it cannot act on them",
+		Fix:    "leave out what asks for the action",
+	}
 	badMethod = &fault.Kind{
 		Code: "MethodNotAllowed", Status: http.StatusMethodNotAllowed,
 		Format: "The requested resource does not support http method '%s'.",

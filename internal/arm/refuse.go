@@ -37,7 +37,7 @@ func (f *refusals) word(r *azapi.Request, refusal azapi.Refusal) error {
 	case azapi.StageNoOperation:
 		return f.noOperation(r, refusal.Allow)
 	default:
-		return f.forbidden(r)
+		return f.forbidden(r, r.Operation.Action, r.Scope())
 	}
 }
 
@@ -47,7 +47,7 @@ func (f *refusals) challenge(description string) string {
 
 // forbidden refuses a caller without a role. A subscription that does not exist
 // is said so first, as Azure does; everything below one stays unsaid.
-func (f *refusals) forbidden(r *azapi.Request) error {
+func (f *refusals) forbidden(r *azapi.Request, action azapi.Action, scope string) error {
 	parts := segments(r)
 	if len(parts) > 1 && strings.EqualFold(parts[0], "subscriptions") {
 		if !chain.IsGUID(parts[1]) {
@@ -62,12 +62,20 @@ func (f *refusals) forbidden(r *azapi.Request) error {
 		return badTenant.New(issuer+r.Caller.TenantID+"/", issuer+f.tenant+"/", "https://login.windows.net/"+f.tenant).
 			SetHeader("WWW-Authenticate", f.challenge("The access token is from the wrong issuer."))
 	}
-	return notAuthorized.New(r.Caller.AppID, r.Caller.ObjectID, r.Operation.Action.Access().Name, r.Scope())
+	return Forbidden(r, action, scope)
 }
 
 // Forbidden is the refusal of a further action that an operation needs.
 func Forbidden(r *azapi.Request, action azapi.Action, scope string) error {
 	return notAuthorized.New(r.Caller.AppID, r.Caller.ObjectID, action.Access().Name, scope)
+}
+
+// ownTypes are the types that no provider's value describes.
+func ownTypes() []string {
+	return []string{
+		"Microsoft.Authorization/roleAssignments", "Microsoft.Authorization/roleDefinitions", LockType,
+		SubscriptionType, ResourceGroupType, "Microsoft.Resources/tags",
+	}
 }
 
 // noOperation says what of the path is not served.
@@ -91,9 +99,10 @@ func (f *refusals) noOperation(r *azapi.Request, allow []string) error {
 			served[t.Name] = true
 		}
 	}
-	if strings.EqualFold(last.Namespace, "Microsoft.Authorization") {
-		served["Microsoft.Authorization/roleAssignments"] = true
-		served["Microsoft.Authorization/roleDefinitions"] = true
+	for _, typ := range ownTypes() {
+		if chain.Contains(last.Namespace, typ) {
+			served[typ] = true
+		}
 	}
 	if len(served) == 0 {
 		return UnknownNamespace.New(last.Namespace, strings.Join(slices.Sorted(maps.Keys(namespaces)), ", "))

@@ -21,11 +21,7 @@ func NewScopes(resources *Resources, types []*Type) (*Scopes, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scopes{resources: resources, endpoints: map[string]*endpoint{}}
-	for _, e := range bound {
-		s.endpoints[strings.ToLower(e.typ.Name)] = e
-	}
-	return s, nil
+	return &Scopes{resources: resources, endpoints: index(bound)}, nil
 }
 
 // Check reports that an id names something that is here: the root, a
@@ -46,8 +42,6 @@ func (s *Scopes) Check(ctx context.Context, id chain.ID) error {
 	switch {
 	case len(id.Providers) == 0:
 		return nil
-	case id.ResourceGroup == "":
-		return ResourceNotFound.New(id.Type()+"/"+id.Name(), "")
 	case id.IsCollection():
 		return badPath.New("the id ends in a type without a name")
 	}
@@ -57,7 +51,7 @@ func (s *Scopes) Check(ctx context.Context, id chain.ID) error {
 // resource looks for the resource, or the nearest one above it that is served.
 func (s *Scopes) resource(ctx context.Context, id chain.ID) error {
 	first := id.Providers[0]
-	for n := len(first.Types); n > 0; n-- {
+	for n := len(first.Types); n > 0 && id.ResourceGroup != ""; n-- {
 		e := s.endpoints[strings.ToLower(first.Namespace+"/"+strings.Join(first.Types[:n], "/"))]
 		if e == nil {
 			continue
@@ -67,6 +61,10 @@ func (s *Scopes) resource(ctx context.Context, id chain.ID) error {
 		if errors.Is(err, ErrNotFound) {
 			return e.missing(ctx, p, "read")
 		}
+		return err
+	}
+	// One that is kept without a meaning.
+	if _, err := s.resources.Get(ctx, id.String()); !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	return ResourceNotFound.New(first.Namespace+"/"+interleave(first.Types, first.Names), id.ResourceGroup)

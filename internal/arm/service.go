@@ -43,15 +43,19 @@ func Service(o Options) (*azapi.Service, error) {
 	operations = append(operations, operationOperations(o.Resources)...)
 	operations = append(operations, o.Operations...)
 	o.Resources.types = byName(o.Types)
+	refusals := &refusals{resources: o.Resources, types: o.Types, tenant: o.TenantID, audiences: append([]string{
+		"https://management.azure.com", "https://management.core.windows.net",
+	}, o.Audiences...)}
+	if o.AcceptUnknown {
+		unknown := &opaque{resources: o.Resources, endpoints: index(endpoints), refusals: refusals}
+		operations = append(operations, unknown.operations()...)
+	}
 	for i := range operations {
 		if operations[i].Scope == nil {
 			operations[i].Scope = scope(0)
 		}
 		operations[i] = o.Resources.locked(operations[i])
 	}
-	refusals := &refusals{resources: o.Resources, types: o.Types, tenant: o.TenantID, audiences: append([]string{
-		"https://management.azure.com", "https://management.core.windows.net",
-	}, o.Audiences...)}
 	// A token for "https://management.core.windows.net//.default" has an aud
 	// that ends in a slash: one slash of the two is the scope's own.
 	return &azapi.Service{
@@ -76,11 +80,20 @@ func headers(h http.Header, r *azapi.Request) {
 	h.Set("x-ms-correlation-request-id", correlation)
 }
 
+// index finds endpoints by their type in lower case.
+func index(endpoints []*endpoint) map[string]*endpoint {
+	found := make(map[string]*endpoint, len(endpoints))
+	for _, e := range endpoints {
+		found[strings.ToLower(e.typ.Name)] = e
+	}
+	return found
+}
+
 var typeName = regexp.MustCompile(`^[A-Za-z]+\.[A-Za-z.]+(/[A-Za-z0-9]+)+$`)
 
 // bind checks the types and ties each to its parent.
 func bind(resources *Resources, types []*Type) ([]*endpoint, error) {
-	index := byName(types)
+	named := byName(types)
 	bound := map[string]*endpoint{}
 	endpoints := make([]*endpoint, 0, len(types))
 	for _, t := range types {
@@ -99,7 +112,7 @@ func bind(resources *Resources, types []*Type) ([]*endpoint, error) {
 		case t.Work != nil && (t.Proxy || t.Stateless || t.Storage != nil):
 			return nil, fmt.Errorf("resource type %s has work to be done and no state to show for it", t.Name)
 		}
-		bound[lower] = &endpoint{resources: resources, typ: t, types: index}
+		bound[lower] = &endpoint{resources: resources, typ: t, types: named}
 		endpoints = append(endpoints, bound[lower])
 	}
 	for _, e := range endpoints {

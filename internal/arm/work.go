@@ -226,8 +226,8 @@ func (rs *Resources) interrupt(ctx context.Context, types map[string]*Type, r *R
 	return nil
 }
 
-// stateOf is a resource's properties.provisioningState.
-func stateOf(r *Resource) string {
+// State is the resource's properties.provisioningState, "" when it has none.
+func (r *Resource) State() string {
 	var state groupState
 	_ = r.Decode(&state) // what is no object has no state
 	return state.ProvisioningState
@@ -252,7 +252,7 @@ func (t *Type) underWay(r *Resource) bool {
 	if t.Work == nil || r == nil {
 		return false
 	}
-	switch stateOf(r) {
+	switch r.State() {
 	case stateCreating, stateUpdating, stateDeleting:
 		return true
 	}

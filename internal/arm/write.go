@@ -114,7 +114,7 @@ func (e *endpoint) attempt(r *azapi.Request, p place, b *body, apply func(*body,
 	case old == nil && IsDeleting(c.group):
 		return outcome{}, GroupBeingDeleted.New(p.group)
 	case e.typ.underWay(old):
-		return outcome{}, underWay.New(stateOf(old), old.ID).SetHeader("Retry-After", "1")
+		return outcome{}, underWay.New(old.State(), old.ID).SetHeader("Retry-After", "1")
 	}
 	var from *store.Item[deletedDocument]
 	if old == nil && e.typ.SoftDelete != nil {
@@ -317,7 +317,7 @@ func (e *endpoint) delete(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	if e.typ.underWay(found) {
-		return underWay.New(stateOf(found), found.ID).SetHeader("Retry-After", "1")
+		return underWay.New(found.State(), found.ID).SetHeader("Retry-After", "1")
 	}
 	if err := e.remove(r.Context(), p, found); errors.Is(err, ErrNotFound) {
 		return e.deleteNothing(w, r, p)

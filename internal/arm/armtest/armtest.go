@@ -33,6 +33,8 @@ const (
 type Setup struct {
 	Types      func(s *Server) []*arm.Type
 	Operations func(s *Server, types []*arm.Type) []azapi.Operation
+	// AcceptUnknown is that of Resource Manager.
+	AcceptUnknown bool
 	// Grants replaces the fixed roles of the callers; nil keeps them.
 	Grants func(s *Server) azapi.Grants
 	// Store is wrapped around the memory store, to interfere with it; nil for none.
@@ -77,7 +79,7 @@ func New(t testing.TB, setup Setup) *Server {
 	if setup.Operations != nil {
 		operations = setup.Operations(s, types)
 	}
-	service, err := arm.Service(arm.Options{Resources: s.Resources, Types: types, Operations: operations, TenantID: TenantID})
+	service, err := arm.Service(arm.Options{Resources: s.Resources, Types: types, Operations: operations, TenantID: TenantID, AcceptUnknown: setup.AcceptUnknown})
 	if err != nil {
 		t.Fatalf("making the service: %v", err)
 	}
