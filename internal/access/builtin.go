@@ -24,6 +24,7 @@ var builtins = sync.OnceValue(func() *roleSet { return parseRoles(builtinJSON) }
 // roleSet is an immutable set of role definitions.
 type roleSet struct {
 	roles   []RoleDefinition
+	special []bool                     // in the order of roles: not to be advised
 	byID    map[string]*RoleDefinition // lower-case GUID
 	byName  map[string]*RoleDefinition // lower case
 	breadth func() []int               // how much each role grants, in the order of roles
@@ -32,13 +33,17 @@ type roleSet struct {
 // parseRoles panics on a malformed file: it is part of the program.
 func parseRoles(data []byte) *roleSet {
 	var file struct {
-		Roles []RoleDefinition `json:"roles"`
+		Roles []struct {
+			RoleDefinition
+			Special bool `json:"special"` // for one feature of Azure; nobody is advised to assign it
+		} `json:"roles"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		panic(fmt.Sprintf("decoding the built-in roles: %v", err))
 	}
-	set := &roleSet{roles: file.Roles, byID: map[string]*RoleDefinition{}, byName: map[string]*RoleDefinition{}}
+	set := &roleSet{roles: make([]RoleDefinition, len(file.Roles)), special: make([]bool, len(file.Roles)), byID: map[string]*RoleDefinition{}, byName: map[string]*RoleDefinition{}}
 	for i := range set.roles {
+		set.roles[i], set.special[i] = file.Roles[i].RoleDefinition, file.Roles[i].Special
 		role := &set.roles[i]
 		role.Type, role.AssignableScopes = TypeBuiltIn, []string{"/"}
 		role.normalize()
@@ -95,7 +100,7 @@ func (r *RoleDefinition) count(names map[string]bool, data bool) int {
 func (s *roleSet) least(action Action) (RoleDefinition, bool) {
 	best := -1
 	for i := range s.roles {
-		if s.roles[i].Grants(action) && (best < 0 || s.breadth()[i] < s.breadth()[best]) {
+		if !s.special[i] && s.roles[i].Grants(action) && (best < 0 || s.breadth()[i] < s.breadth()[best]) {
 			best = i
 		}
 	}
@@ -119,5 +124,6 @@ func BuiltinRole(name string) (RoleDefinition, bool) {
 }
 
 // LeastRole returns the built-in role that grants the action and the least
-// beside it, or false when no built-in role grants it.
+// beside it, or false when none does. Roles that one feature of Azure has for
+// itself do not count.
 func LeastRole(action Action) (RoleDefinition, bool) { return builtins().least(action) }

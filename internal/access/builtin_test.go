@@ -1,6 +1,7 @@
 package access
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,16 +14,24 @@ func TestBuiltinRoles(t *testing.T) {
 		if !chain.IsGUID(role.ID) || role.ID != strings.ToLower(role.ID) || role.Name == "" || role.Description == "" {
 			t.Errorf("role %q has id %q and description %q", role.Name, role.ID, role.Description)
 		}
-		if ids[role.ID] || names[role.Name] {
+		if ids[role.ID] || names[strings.ToLower(role.Name)] {
 			t.Errorf("role %q %s is there twice", role.Name, role.ID)
 		}
-		ids[role.ID], names[role.Name] = true, true
-		if role.Type != TypeBuiltIn || len(role.AssignableScopes) != 1 || role.AssignableScopes[0] != "/" || len(role.Permissions) != 1 {
+		ids[role.ID], names[strings.ToLower(role.Name)] = true, true
+		if role.Type != TypeBuiltIn || len(role.AssignableScopes) != 1 || role.AssignableScopes[0] != "/" || len(role.Permissions) == 0 {
 			t.Errorf("role %q: got type %q scopes %v and %d permission sets", role.Name, role.Type, role.AssignableScopes, len(role.Permissions))
 		}
 		for _, p := range role.Permissions {
 			if p.Actions == nil || p.NotActions == nil || p.DataActions == nil || p.NotDataActions == nil {
 				t.Errorf("role %q: got a nil list in %+v", role.Name, p)
+			}
+			if len(p.Actions)+len(p.DataActions) == 0 {
+				t.Errorf("role %q: got a permission set that grants nothing", role.Name)
+			}
+			if p.Condition != "" || p.ConditionVersion != "" {
+				if _, err := ParseCondition(p.Condition); err != nil || p.ConditionVersion != "2.0" {
+					t.Errorf("role %q: got condition %q of version %q, %s", role.Name, p.Condition, p.ConditionVersion, explained(err))
+				}
 			}
 		}
 	}
@@ -39,6 +48,28 @@ func TestBuiltinRoles(t *testing.T) {
 	}
 	if role, found := BuiltinRole("Secrets Emperor"); found {
 		t.Errorf("got role %+v, want none", role)
+	}
+}
+
+// TestBuiltinPermissions: each pattern is one that Azure could hold, and is there once in its list.
+func TestBuiltinPermissions(t *testing.T) {
+	form := regexp.MustCompile(`^(\*|\*/read|Microsoft\.[A-Za-z]+(/[A-Za-z0-9.*]+)+)$`)
+	for _, role := range BuiltinRoles() {
+		for i, p := range role.Permissions {
+			for name, list := range map[string][]string{"actions": p.Actions, "notActions": p.NotActions, "dataActions": p.DataActions, "notDataActions": p.NotDataActions} {
+				seen := map[string]bool{}
+				for _, pattern := range list {
+					last := strings.ToLower(pattern[strings.LastIndex(pattern, "/")+1:])
+					if !form.MatchString(pattern) || !strings.Contains("* read write delete action", last) {
+						t.Errorf("role %q, set %d: %q in %s is no operation", role.Name, i, pattern, name)
+					}
+					if seen[strings.ToLower(pattern)] {
+						t.Errorf("role %q, set %d: %q is in %s twice", role.Name, i, pattern, name)
+					}
+					seen[strings.ToLower(pattern)] = true
+				}
+			}
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 
 // value is an operand's value in the operator's type.
 type value struct {
-	text   string // strings as they are, GUIDs in lower case
+	text   string // strings as they are, GUIDs in lower case without hyphens
 	number int64  // numbers, and 0 or 1
 	moment time.Time
 }
@@ -50,12 +50,15 @@ func (k valueKind) read(text string) (v value, ok bool) {
 	case kindTime:
 		v.moment, ok = readTime(text)
 	case kindGUID:
-		v.text, ok = strings.ToLower(text), chain.IsGUID(text)
+		v.text = strings.ReplaceAll(strings.ToLower(text), "-", "")
+		ok = chain.IsGUID(text) || len(text) == 32 && isHex(v.text) // conditions of built-in roles leave the hyphens out
 	default:
 		ok = true
 	}
 	return v, ok
 }
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 // readTime takes the forms that Azure's examples and Storage's versions have. A
 // time without a zone is UTC.

@@ -94,6 +94,7 @@ func TestConditionHolds(t *testing.T) {
 		{"time_equal_in_another_zone", "@Environment[UtcNow] DateTimeEquals '2026-05-01T15:00:00+02:00'", true},
 		{"guid", "@Resource[owner] GuidEquals 44444444-4444-4444-4444-444444444444", true},
 		{"guid_set", "@Resource[owner] ForAnyOfAnyValues:GuidEquals{'55555555-5555-5555-5555-555555555555', 44444444-4444-4444-4444-444444444444}", true},
+		{"guid_without_hyphens", "@Resource[owner] GuidEquals 44444444444444444444444444444444", true},
 		{"guid_not", "@Resource[owner] GuidNotEquals 44444444-4444-4444-4444-444444444444", false},
 		{"exists", "Exists @Request[size]", true},
 		{"not_exists", "NOT Exists @Request[snapshot] AND NotExists @Request[snapshot]", true},
