@@ -27,6 +27,7 @@ type upFlags struct {
 	allowPrivateIssuers bool
 	issuerCAs           []string
 	acceptUnknown       bool
+	machineIdentities   []string
 }
 
 func (f *upFlags) register(cmd *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.tenant, "tenant", "", "tenant id of a new state (default a random GUID)")
 	flags.StringVar(&f.subscription, "subscription", "", "subscription id of a new state (default a random GUID)")
 	flags.BoolVar(&f.allowPrivateIssuers, "allow-private-issuers", false, "fetch the keys of OIDC issuers on loopback and private addresses too")
+	flags.StringArrayVar(&f.machineIdentities, "machine-identity", nil, "managed identity of this machine, for programs that ask its metadata service: client id, object id or resource id; it may be created later; may be repeated")
 	flags.BoolVar(&f.acceptUnknown, "accept-unknown", false, "store resources of types that are not served as they are sent, without meaning, so that a larger configuration can be applied")
 	flags.StringArrayVar(&f.issuerCAs, "issuer-ca", nil, "PEM file with certificates to trust for OIDC issuers, beside the system's; may be repeated")
 }
@@ -47,7 +49,7 @@ func (f *upFlags) config() (app.Config, error) {
 	config := app.Config{
 		Listen: f.listen, AllowRemote: f.allowRemote, Passthrough: f.passthrough,
 		TenantID: f.tenant, SubscriptionID: f.subscription, AllowPrivateIssuers: f.allowPrivateIssuers,
-		AcceptUnknown: f.acceptUnknown,
+		AcceptUnknown: f.acceptUnknown, MachineIdentities: f.machineIdentities,
 	}
 	if f.clientAddress != "" {
 		address, err := netip.ParseAddr(f.clientAddress)
