@@ -70,6 +70,10 @@ func denyWorld(t *testing.T) (*apptest.World, []*azapi.Service) {
 	put(w, account+"/queueServices/default/queues/deniedqueue", `{}`)
 	put(w, cluster, `{`+location+`,"properties":{"dnsPrefix":"denied"}}`)
 	put(w, identity, `{`+location+`}`)
+	put(w, apptest.Group+"/providers/Microsoft.Network/virtualNetworks/deniednetwork",
+		`{`+location+`,"properties":{"addressSpace":{"addressPrefixes":["10.0.0.0/16"]},"subnets":[{"name":"deniedsubnet","properties":{"addressPrefix":"10.0.0.0/24"}}]}}`)
+	put(w, apptest.Group+"/providers/Microsoft.Network/publicIPAddresses/deniedaddress", `{`+location+`}`)
+	put(w, apptest.Group+"/providers/Microsoft.OperationalInsights/workspaces/deniedworkspace", `{`+location+`}`)
 	put(w, apptest.Group+"/providers/Microsoft.Authorization/roleDefinitions/"+custom,
 		`{"properties":{"roleName":"denied role","assignableScopes":["`+apptest.Group+`"],"permissions":[{"actions":["*/read"]}]}}`)
 	return w, services.Hosts
@@ -105,7 +109,8 @@ var names = map[string]string{
 	"resourceGroups": "rg", "blobServices": "default", "queueServices": "default", "fileServices": "default", "tableServices": "default", "federatedIdentityCredentials": "denied",
 	"providers": "Microsoft.KeyVault", "locations": apptest.Location, "operationStatuses": "aaaaaaaa-0000-4000-8000-000000000002", "operations": "aaaaaaaa-0000-4000-8000-000000000002",
 	"operationResults": "aaaaaaaa-0000-4000-8000-000000000002",
-	"roleAssignments":  "aaaaaaaa-0000-4000-8000-000000000001", "roleDefinitions": custom, "accessPolicies": "add",
+	"virtualNetworks":  "deniednetwork", "subnets": "deniedsubnet", "publicIPAddresses": "deniedaddress", "workspaces": "deniedworkspace",
+	"roleAssignments": "aaaaaaaa-0000-4000-8000-000000000001", "roleDefinitions": custom, "accessPolicies": "add",
 }
 
 // request fills an operation's pattern with the world's resources.
