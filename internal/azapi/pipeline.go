@@ -283,10 +283,14 @@ func (r *Request) DecideRole(action Action, held []access.Grant) access.Verdict 
 }
 
 func (r *Request) attributes() access.Attributes {
-	if r.Service == nil || r.Service.Attributes == nil {
+	switch {
+	case r.Operation != nil && r.Operation.Attributes != nil:
+		return r.Operation.Attributes(r)
+	case r.Service != nil && r.Service.Attributes != nil:
+		return r.Service.Attributes(r)
+	default:
 		return access.Attributes{}
 	}
-	return r.Service.Attributes(r)
 }
 
 // Scope is the ARM id that the operation is decided at.

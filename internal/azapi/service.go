@@ -68,10 +68,14 @@ type Operation struct {
 	Permission string // the access policy permission, "secrets/get", where the service has policies
 	// Scope is the ARM id that the decision is about. nil: the target's id; for
 	// services without Target, the path.
-	Scope   func(r *Request) string
-	MaxBody int64 // bytes; 0 means 1 MiB
-	Stream  bool  // the handler reads the body itself: MaxBody does not apply
-	Handle  Handler
+	Scope func(r *Request) string
+	// Attributes is what conditions can ask about a request of this operation,
+	// instead of what the service says. It runs before the decision: what it
+	// reads of the body it must leave to the handler.
+	Attributes func(r *Request) access.Attributes
+	MaxBody    int64 // bytes; 0 means 1 MiB
+	Stream     bool  // the handler reads the body itself: MaxBody does not apply
+	Handle     Handler
 }
 
 // Action is what an operation needs. The zero Action is an error at start.
