@@ -21,6 +21,12 @@ var (
 	badAudience = &fault.Kind{Code: "invalid-audience", Status: 401, Link: chain.LinkManagedIdentity,
 		Format: "The access token is for %s, which is not an audience of this store.",
 		Why:    "the token was issued for another resource", Fix: "ask for the scope https://azconfig.io/.default"}
+	badSignature = &fault.Kind{Code: "invalid-token", Name: "signature", Status: 401, Link: chain.LinkAccess,
+		Format: "%s",
+		Why:    "the signature with an access key does not verify", Fix: "take the connection string from listKeys, and check the clock"}
+	readOnlyKey = &fault.Kind{Code: "forbidden", Name: "read-only-key", Status: 403, Link: chain.LinkAccess,
+		Format: "The access key '%s' is read-only.",
+		Why:    "a read-only access key grants reading alone", Fix: "use the primary or secondary key, or a role"}
 	forbidden = &fault.Kind{Code: "forbidden", Status: 403, Link: chain.LinkAccess,
 		Format: "The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s'.",
 		Why:    "no role assignment of the caller grants the data action", Fix: "assign App Configuration Data Reader, or Data Owner to write, at the store"}
@@ -51,6 +57,27 @@ var (
 	badStoreName = &fault.Kind{Code: "InvalidResourceName", Status: 400,
 		Format: "The resource name '%s' is not valid. It must be 5 to 50 alphanumeric characters and hyphens, without a leading, trailing or triple hyphen.",
 		Why:    "store names are host names", Fix: "choose another name"}
+	nameUnavailable = &fault.Kind{Code: "NameUnavailable", Status: 409,
+		Format: "The specified name is already in use.",
+		Why:    "a store, perhaps a deleted one that is still kept, has the name", Fix: "choose another name, or recover or purge the deleted store"}
+	noDeletedStore = &fault.Kind{Code: "DeletedConfigurationStoreNotFound", Status: 404,
+		Format: "The deleted configuration store '%s' could not be found.",
+		Why:    "no deleted store of that name waits for recovery in the subscription and location", Fix: "list the deleted stores"}
+	storeProtected = &fault.Kind{Code: "Conflict", Name: "protected", Status: 409,
+		Format: "The configuration store '%s' cannot be purged because purge protection is enabled.",
+		Why:    "the store was deleted with purge protection on", Fix: "recover the store or wait for its retention to end"}
+	proxyRefused = &fault.Kind{Code: "Forbidden", Status: 403, Link: chain.LinkAccess,
+		Format: "The request to the data of the configuration store is forbidden: %s.",
+		Why:    "the store does not let Resource Manager reach its data", Fix: "change the store, or use its data plane"}
+	badKeyValueName = &fault.Kind{Code: "InvalidResourceName", Name: "key-value", Status: 400,
+		Format: "The name '%.260s' is not that of a key-value. It must be a key, or a key and a label with a dollar sign between them, in which ~XX stands for a byte.",
+		Why:    "names of key-values are key$label with escapes", Fix: "escape what an id cannot hold, such as a slash as ~2F"}
+	lockedResource = &fault.Kind{Code: "Conflict", Name: "locked", Status: 409,
+		Format: "The key-value '%s' is read-only. To allow modification unlock it first.",
+		Why:    "the setting is locked", Fix: "unlock it on the data plane first"}
+	noSuchKey = &fault.Kind{Code: "AccessKeyNotFound", Status: 404,
+		Format: "The access key '%.64s' could not be found.",
+		Why:    "the store has no access key with that id", Fix: "take the id from listKeys"}
 	badStore = &fault.Kind{Code: "InvalidRequestContent", Status: 400,
 		Format: "%s", Why: "the store's properties are not valid", Fix: "correct the property that the message names"}
 )
@@ -59,6 +86,11 @@ var (
 func problem(err *fault.Error, title, name, detail string) *fault.Error {
 	err.Detail = azapi.Problem{Type: errorType + err.Kind.Code, Title: title, Name: name, Detail: detail}
 	return err
+}
+
+func readOnlyError(name string) error {
+	err := readOnlyKey.New(name)
+	return problem(err, "Forbidden", "", err.Message)
 }
 
 // invalid refuses one parameter as the service words it.

@@ -57,8 +57,8 @@ func (q query) match(v setting) bool {
 	return true
 }
 
-// read returns up to limit matching settings and whether more follow.
-func (s *Settings) read(r *azapi.Request, q query, limit int) ([]store.Item[setting], bool, error) {
+// read returns the first matching settings, up to limit.
+func (s *Settings) read(r *azapi.Request, q query, limit int) ([]store.Item[setting], error) {
 	base := storeFrom(r).UID + "/"
 	text, exact := q.key.common()
 	prefix := base + text
@@ -71,34 +71,35 @@ func (s *Settings) read(r *azapi.Request, q query, limit int) ([]store.Item[sett
 	}
 	var found []store.Item[setting]
 	for {
-		items, more, err := s.settings.List(r.Context(), store.Query{Prefix: prefix, After: after, Limit: limit + 1})
+		items, more, err := s.settings.List(r.Context(), store.Query{Prefix: prefix, After: after, Limit: limit})
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		for _, item := range items {
 			after = item.Key
 			if !q.match(item.Value) {
 				continue
 			}
-			if len(found) == limit {
-				return found, true, nil
+			if found = append(found, item); len(found) == limit {
+				return found, nil
 			}
-			found = append(found, item)
 		}
 		if !more {
-			return found, false, nil
+			return found, nil
 		}
 	}
 }
 
 // list answers one page of settings. Its ETag changes when anything on the page does.
 func (s *Settings) list(w http.ResponseWriter, r *azapi.Request) error {
-	if err := notAtThatTime(r); err != nil {
-		return err
-	}
 	if r.HasQuery("snapshot") {
 		err := notServed.New(r.Method, r.URL.Path+" of a snapshot")
 		return problem(err, "Not Implemented", "snapshot", err.Message)
+	}
+	if at, err := moment(r); err != nil {
+		return err
+	} else if !at.IsZero() {
+		return s.listPast(w, r, at)
 	}
 	q, err := parseQuery(r)
 	if err != nil {
@@ -108,17 +109,24 @@ func (s *Settings) list(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := s.read(r, q, pageSize)
+	items, err := s.read(r, q, pageSize+1)
 	if err != nil {
 		return err
 	}
-	etag := pageETag(items)
+	return s.answerPage(w, r, "/kv", items, selected)
+}
+
+// answerPage answers the first items of those that were read: one more than a
+// page has says that another page follows.
+func (s *Settings) answerPage(w http.ResponseWriter, r *azapi.Request, path string, items []store.Item[setting], selected fields) error {
 	next := ""
-	if more {
+	if len(items) > pageSize {
+		items = items[:pageSize]
 		base := storeFrom(r).UID + "/"
-		next = nextLink(r, strings.TrimPrefix(items[len(items)-1].Key, base))
-		w.Header().Set("Link", "<"+next+`>; rel="next"`)
+		next = nextLink(r, path, strings.TrimPrefix(items[pageSize-1].Key, base))
+		w.Header().Add("Link", "<"+next+`>; rel="next"`)
 	}
+	etag := pageETag(items)
 	if none := r.Header.Get("If-None-Match"); none != "" && matches(none, etag, true) {
 		w.WriteHeader(http.StatusNotModified) // without ETag: clients take any ETag for a change
 		return nil
@@ -171,7 +179,7 @@ func pageETag(items []store.Item[setting]) string {
 
 // nextLink repeats the request with a continuation. It is relative, and `after`
 // is never its first parameter: the JavaScript SDK looks for "&after=".
-func nextLink(r *azapi.Request, last string) string {
+func nextLink(r *azapi.Request, path, last string) string {
 	var parameters []string
 	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		name, _, _ := strings.Cut(part, "=")
@@ -180,5 +188,5 @@ func nextLink(r *azapi.Request, last string) string {
 		}
 	}
 	after := "after=" + base64.RawURLEncoding.EncodeToString([]byte(last))
-	return "/kv?" + strings.Join(append(parameters, after), "&")
+	return path + "?" + strings.Join(append(parameters, after), "&")
 }

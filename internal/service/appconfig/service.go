@@ -9,12 +9,15 @@ import (
 
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/fault"
 	"github.com/aksess/aksess/internal/store"
 )
 
 const (
-	hostSuffix  = ".azconfig.io"
-	kindSetting = "appconfig.setting" // UID/key NUL label → setting
+	hostSuffix = ".azconfig.io"
+
+	kindSetting  = "appconfig.setting"  // UID/key NUL label → setting
+	kindRevision = "appconfig.revision" // UID/place → revision, newest first
 
 	actionRead   = TypeStore + "/keyValues/read"
 	actionWrite  = TypeStore + "/keyValues/write"
@@ -37,14 +40,16 @@ type Settings struct {
 	Now       func() time.Time
 	NewID     func() string // GUIDs
 
-	stores   *arm.View[*Store]
-	settings store.Collection[setting]
+	stores    *arm.View[*Store]
+	settings  store.Collection[setting]
+	revisions store.Collection[revision]
 }
 
 // New returns the service. All exported fields of s are required.
 func New(s Settings) *Settings {
 	s.stores = arm.NewView(s.Resources, TypeStore, storeOf)
 	s.settings = store.Collection[setting]{Store: s.Store, Kind: kindSetting}
+	s.revisions = store.Collection[revision]{Store: s.Store, Kind: kindRevision}
 	return &s
 }
 
@@ -71,11 +76,14 @@ func (s *Settings) Service() *azapi.Service {
 			op("DeleteLock", http.MethodDelete, "/locks/{key...}", actionWrite, s.unlock),
 			op("GetKeys", http.MethodGet, "/keys", actionRead, s.listKeys),
 			op("CheckKeys", http.MethodHead, "/keys", actionRead, s.listKeys),
+			op("GetRevisions", http.MethodGet, "/revisions", actionRead, s.listRevisions),
+			op("CheckRevisions", http.MethodHead, "/revisions", actionRead, s.listRevisions),
 			op("GetLabels", http.MethodGet, "/labels", actionRead, s.listLabels),
 			op("CheckLabels", http.MethodHead, "/labels", actionRead, s.listLabels),
 		},
 		Target:  s.target,
 		Refuse:  refuse,
+		Schemes: map[string]azapi.Scheme{scheme: verify},
 		Headers: func(h http.Header, _ *azapi.Request) { h.Set("Sync-Token", syncToken) },
 	}
 }
@@ -102,6 +110,9 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 		err := missingToken.New().SetHeader("WWW-Authenticate", "HMAC-SHA256, Bearer")
 		return problem(err, "Unauthorized", "", err.Message)
 	case azapi.StageBadToken:
+		if coded := new(fault.Error); errors.As(refusal.Err, &coded) {
+			return coded // of a signature
+		}
 		err := badToken.New(refusal.Err)
 		err.SetHeader("WWW-Authenticate", `HMAC-SHA256, Bearer error="invalid_token", error_description="`+quoteSafe(err.Message)+`"`)
 		return problem(err, "Unauthorized", "", err.Message)

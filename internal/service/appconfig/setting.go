@@ -72,17 +72,25 @@ func address(r *azapi.Request) (key, label string, err error) {
 	if label = r.Query("label"); label == nullLabel {
 		label = ""
 	}
-	switch {
-	case !utf8.ValidString(key) || strings.ContainsRune(key, 0) || key == "." || key == "..":
-		return "", "", invalid("key", "The key is not valid.")
-	case !utf8.ValidString(label) || strings.ContainsRune(label, 0):
-		return "", "", invalid("label", "The label is not valid.")
-	case strings.ContainsAny(label, "*,"):
-		return "", "", invalid("label", "The label of one setting cannot contain * or a comma.")
-	case len(key)+len(label) > maxName:
-		return "", "", tooLargeError(maxName)
+	if err := checkAddress(key, label); err != nil {
+		return "", "", err
 	}
 	return key, label, nil
+}
+
+// checkAddress refuses what no setting is called.
+func checkAddress(key, label string) error {
+	switch {
+	case !utf8.ValidString(key) || strings.ContainsRune(key, 0) || key == "." || key == "..":
+		return invalid("key", "The key is not valid.")
+	case !utf8.ValidString(label) || strings.ContainsRune(label, 0):
+		return invalid("label", "The label is not valid.")
+	case strings.ContainsAny(label, "*,"):
+		return invalid("label", "The label of one setting cannot contain * or a comma.")
+	case len(key)+len(label) > maxName:
+		return tooLargeError(maxName)
+	}
+	return nil
 }
 
 // nullLabel is how a request names the null label, which %00 decodes to.
@@ -93,7 +101,7 @@ func tooLargeError(limit int) error {
 	return problem(err, "Request entity too large", "", err.Message)
 }
 
-// notAtThatTime refuses reads of the past.
+// notAtThatTime refuses lists of names as of the past.
 func notAtThatTime(r *azapi.Request) error {
 	if r.Header.Get("Accept-Datetime") == "" {
 		return nil
@@ -103,8 +111,10 @@ func notAtThatTime(r *azapi.Request) error {
 }
 
 func (s *Settings) get(w http.ResponseWriter, r *azapi.Request) error {
-	if err := notAtThatTime(r); err != nil {
+	if at, err := moment(r); err != nil {
 		return err
+	} else if !at.IsZero() {
+		return s.getPast(w, r, at)
 	}
 	key, label, err := address(r)
 	if err != nil {
@@ -184,11 +194,8 @@ func (s *Settings) put(w http.ResponseWriter, r *azapi.Request) error {
 		}
 		return invalid("body", "%s", err)
 	}
-	size := len(key) + len(label) + length(body.Value) + length(body.ContentType)
-	for name, value := range body.Tags {
-		size += len(name) + len(value)
-	}
-	if size > maxSetting {
+	next := setting{Key: key, Label: label, Value: body.Value, ContentType: body.ContentType, Tags: body.Tags}
+	if next.size() > maxSetting {
 		return tooLargeError(maxSetting)
 	}
 	return s.change(w, r, key, label, func(v *setting, exists bool, etag string) error {
@@ -198,9 +205,18 @@ func (s *Settings) put(w http.ResponseWriter, r *azapi.Request) error {
 		if v.Locked {
 			return lockedError(key)
 		}
-		*v = setting{Key: key, Label: label, Value: body.Value, ContentType: body.ContentType, Tags: body.Tags}
+		*v = next
 		return nil
 	})
+}
+
+// size is what a setting takes of its limit.
+func (v setting) size() int {
+	size := len(v.Key) + len(v.Label) + length(v.Value) + length(v.ContentType)
+	for name, value := range v.Tags {
+		size += len(name) + len(value)
+	}
+	return size
 }
 
 func length(s *string) int {
@@ -238,24 +254,26 @@ func (s *Settings) change(w http.ResponseWriter, r *azapi.Request, key, label st
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		condition, etag := store.Absent(), ""
+		etag := ""
 		if exists {
-			condition, etag = store.At(item.Version), etagOf(item.Version)
+			etag = etagOf(item.Version)
 		}
-		if err := alter(&item.Value, exists, etag); errors.Is(err, errUnchanged) {
+		item.Key = place
+		next := item.Value
+		if err := alter(&next, exists, etag); errors.Is(err, errUnchanged) {
 			return answer(w, r, item.Value, item.Version, selected)
 		} else if err != nil {
 			return err
 		}
-		item.Value.LastModified = r.Now
-		version, err := s.settings.Put(r.Context(), place, item.Value, condition)
+		next.LastModified = r.Now
+		version, err := s.write(r.Context(), storeFrom(r), item, &next, r.Now)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		return answer(w, r, item.Value, version, selected)
+		return answer(w, r, next, version, selected)
 	}
 }
 
@@ -290,7 +308,7 @@ func (s *Settings) delete(w http.ResponseWriter, r *azapi.Request) error {
 		if item.Value.Locked {
 			return lockedError(key)
 		}
-		err = s.settings.Delete(r.Context(), place, store.At(item.Version))
+		_, err = s.write(r.Context(), storeFrom(r), item, nil, r.Now)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
