@@ -19,6 +19,12 @@ var (
 		Why:    "no public region has that name",
 		Fix:    "use a region's name, such as westeurope",
 	}
+	noTags = &fault.Kind{
+		Code: "TagsNotSupportedForResource", Status: http.StatusBadRequest,
+		Format: "Tags are not supported for '%.200s'.",
+		Why:    "subscriptions, resource groups and tracked resources have tags, what is inside a resource has none",
+		Fix:    "tag the resource that it is part of",
+	}
 	movedGroup = &fault.Kind{
 		Code: "InvalidResourceGroupLocation", Status: http.StatusConflict,
 		Format: "Invalid resource group location '%s'. The Resource group already exists in location '%s'.",

@@ -45,7 +45,9 @@ func genericOf(one *arm.Resource, expand string) generic {
 		case "changedtime":
 			g.ChangedTime = &one.Changed
 		case "provisioningstate":
-			g.ProvisioningState = "Succeeded"
+			if g.ProvisioningState = one.State(); g.ProvisioningState == "" {
+				g.ProvisioningState = "Succeeded" // types that show none are complete when written
+			}
 		}
 	}
 	return g
@@ -78,19 +80,28 @@ func (h *handlers) listGeneric(w http.ResponseWriter, r *azapi.Request, scope st
 	if err != nil {
 		return err
 	}
-	tracked := map[string]bool{}
+	proxy := map[string]bool{}
 	for _, t := range h.Types {
-		tracked[strings.ToLower(t.Name)] = !t.Proxy
+		proxy[strings.ToLower(t.Name)] = t.Proxy
 	}
 	var found []*arm.Resource
 	for _, one := range all {
-		if tracked[strings.ToLower(one.Type)] {
+		if tracked(one, proxy) {
 			found = append(found, one)
 		}
 	}
 	return h.writeVisible(w, r, visibleList{found: found, filter: filter, wire: func(one *arm.Resource) any {
 		return genericOf(one, r.Query("$expand"))
 	}})
+}
+
+// tracked reports that a resource is in lists of all types. proxy says of each
+// type that is served whether it is a proxy; of a type that is not served, those
+// are tracked that have a location.
+func tracked(one *arm.Resource, proxy map[string]bool) bool {
+	isProxy, served := proxy[strings.ToLower(one.Type)]
+	container := one.Type == arm.ResourceGroupType || one.Type == arm.SubscriptionType
+	return served && !isProxy || !served && !container && one.Location != ""
 }
 
 // visibleList is a list from which what the caller may not read is left out.

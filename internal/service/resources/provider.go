@@ -50,9 +50,11 @@ func (h *handlers) describe(subscriptionID, namespace string) provider {
 		add("subscriptions", true)
 		add("tenants", true)
 		add("resourceGroups", false)
+		add("tags", true)
 	case "Microsoft.Authorization":
 		add("roleAssignments", true)
 		add("roleDefinitions", true)
+		add("locks", true)
 	}
 	for _, t := range h.Types {
 		if of, name, _ := strings.Cut(t.Name, "/"); of == namespace {
@@ -88,6 +90,8 @@ func (h *handlers) provider(w http.ResponseWriter, r *azapi.Request) error {
 	return arm.UnknownNamespace.New(r.Param("namespace"), strings.Join(h.namespaces(), ", "))
 }
 
+// register answers what a client that asks for the registration, or its end,
+// waits for: a provider that is served is there.
 func (h *handlers) register(namespace string) azapi.Handler {
 	return func(w http.ResponseWriter, r *azapi.Request) error {
 		found, err := h.Resources.Subscription(r.Context(), r.Param("subscription"))

@@ -9,6 +9,7 @@ import (
 	"github.com/aksess/aksess/internal/arm/armtest"
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/service/resources"
+	"github.com/aksess/aksess/internal/store"
 )
 
 const (
@@ -16,9 +17,14 @@ const (
 	vaultsIn = armtest.RG + "/providers/Microsoft.KeyVault/vaults"
 )
 
-func start(t testing.TB) *armtest.Server {
+func absent() store.Condition { return store.Absent() }
+
+func start(t testing.TB) *armtest.Server { return startWith(t, false) }
+
+func startWith(t testing.TB, acceptUnknown bool) *armtest.Server {
 	t.Helper()
 	return armtest.New(t, armtest.Setup{
+		AcceptUnknown: acceptUnknown,
 		Types: func(*armtest.Server) []*arm.Type {
 			return []*arm.Type{
 				{Name: "Microsoft.KeyVault/vaults", Global: true},
@@ -96,6 +102,7 @@ func TestProviders(t *testing.T) {
 	s.Want(armtest.Request{Path: armtest.S + "/providers", As: armtest.Nobody}, 403, "AuthorizationFailed")
 	s.Want(armtest.Request{Method: "POST", Path: armtest.S + "/providers/Microsoft.KeyVault/register", As: armtest.Contributor}, 200, "")
 	s.Want(armtest.Request{Method: "POST", Path: armtest.S + "/providers/Microsoft.KeyVault/register", As: armtest.Reader}, 403, "AuthorizationFailed")
+	s.Want(armtest.Request{Method: "POST", Path: armtest.S + "/providers/Microsoft.KeyVault/unregister", As: armtest.Contributor}, 200, "")
 	s.Want(armtest.Request{Method: "POST", Path: armtest.S + "/providers/Microsoft.Sql/register"}, 404, "InvalidResourceNamespace")
 }
 

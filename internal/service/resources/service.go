@@ -84,12 +84,14 @@ func Operations(o Options) []azapi.Operation {
 		{Name: "DeleteResourceGroup", Method: http.MethodDelete, Pattern: group, Action: azapi.Control(prefix + "resourceGroups/delete"), Handle: h.deleteGroup},
 	}
 	for _, namespace := range h.namespaces() {
-		operations = append(operations, azapi.Operation{
-			Name: "Register " + namespace, Method: http.MethodPost, Pattern: subscription + "/providers/" + namespace + "/register",
-			Action: azapi.Control(namespace + "/register/action"), Handle: h.register(namespace),
-		})
+		for _, verb := range []string{"register", "unregister"} {
+			operations = append(operations, azapi.Operation{
+				Name: verb + " " + namespace, Method: http.MethodPost, Pattern: subscription + "/providers/" + namespace + "/" + verb,
+				Action: azapi.Control(namespace + "/" + verb + "/action"), Handle: h.register(namespace),
+			})
+		}
 	}
-	return operations
+	return append(operations, h.tagOperations()...)
 }
 
 type handlers struct{ Options }

@@ -26,6 +26,7 @@ type subscription struct {
 	DisplayName          string            `json:"displayName"`
 	State                string            `json:"state"`
 	SubscriptionPolicies map[string]string `json:"subscriptionPolicies"`
+	Tags                 map[string]string `json:"tags,omitempty"`
 }
 
 func subscriptionOf(r *arm.Resource) (subscription, error) {
@@ -35,7 +36,7 @@ func subscriptionOf(r *arm.Resource) (subscription, error) {
 	}
 	return subscription{
 		ID: r.ID, AuthorizationSource: "RoleBased", ManagedByTenants: []any{}, SubscriptionID: r.Name,
-		TenantID: properties.TenantID, DisplayName: properties.DisplayName, State: "Enabled",
+		TenantID: properties.TenantID, DisplayName: properties.DisplayName, State: "Enabled", Tags: r.Tags,
 		SubscriptionPolicies: map[string]string{
 			"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off",
 		},
