@@ -158,7 +158,7 @@ func (s *Server) target(r *Request) error {
 func (s *Server) authenticate(r *Request) error {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return s.refuse(r, Refusal{Stage: StageNoToken})
+		return s.authenticateQuery(r)
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	for name, verify := range r.Service.Schemes {
@@ -185,6 +185,22 @@ func (s *Server) authenticateOther(r *Request, verify Scheme, credential string)
 	caller, err := verify(r, strings.TrimSpace(credential))
 	if err != nil {
 		return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
+	}
+	r.Caller = caller
+	return nil
+}
+
+// authenticateQuery lets a service verify a credential of the query.
+func (s *Server) authenticateQuery(r *Request) error {
+	if r.Service.Query == nil {
+		return s.refuse(r, Refusal{Stage: StageNoToken})
+	}
+	caller, ok, err := r.Service.Query(r)
+	switch {
+	case err != nil:
+		return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
+	case !ok:
+		return s.refuse(r, Refusal{Stage: StageNoToken})
 	}
 	r.Caller = caller
 	return nil

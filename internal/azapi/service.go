@@ -44,6 +44,9 @@ type Service struct {
 	// Schemes verify the credentials of further Authorization schemes, such as
 	// SharedKey. A fault.Error that one returns reaches the client as it is by way of Refuse.
 	Schemes map[string]Scheme
+	// Query verifies a credential that a request without Authorization carries in
+	// its query, such as a shared access signature. It is not ok when there is none.
+	Query func(r *Request) (caller Caller, ok bool, err error)
 	// Headers adds what every answer of the service carries, errors and 304 included.
 	Headers func(h http.Header, r *Request)
 	// OwnErrors renders errors instead of the dialect. nil for most.

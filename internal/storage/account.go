@@ -129,6 +129,9 @@ func (a *Account) SignedBy(texts []string, sent string) string {
 	return found
 }
 
+// DelegationKey returns a user delegation key of the account.
+func (a *Account) DelegationKey(d signature.Delegation) []byte { return d.Value(a.delegation) }
+
 // ContainerID is the ARM id of a container, or with name "" of the blob service.
 func (a *Account) ContainerID(name string) string {
 	id := a.ID + "/blobServices/default"

@@ -32,6 +32,18 @@ var (
 		Format: "This request is not authorized to perform this operation using this permission.",
 		Why:    "no role assignment of the caller grants the action",
 		Fix:    "assign a Storage data role, such as Storage Blob Data Contributor; Owner and Contributor grant no data access"}
+	AuthorizationServiceMismatch = &fault.Kind{Code: "AuthorizationServiceMismatch", Status: 403, Link: chain.LinkAccess,
+		Format: "This request is not authorized to perform this operation using this service.",
+		Why:    "the shared access signature is for other services", Fix: "sign one whose ss has the service"}
+	AuthorizationResourceTypeMismatch = &fault.Kind{Code: "AuthorizationResourceTypeMismatch", Status: 403, Link: chain.LinkAccess,
+		Format: "This request is not authorized to perform this operation using this resource type.",
+		Why:    "the shared access signature is for other levels: service, containers or objects", Fix: "sign one whose srt has the level"}
+	AuthorizationSourceIPMismatch = &fault.Kind{Code: "AuthorizationSourceIPMismatch", Status: 403, Link: chain.LinkFirewall,
+		Format: "This request is not authorized to perform this operation using this source IP %s.",
+		Why:    "the shared access signature is for other addresses", Fix: "sign one whose sip has the caller's address"}
+	AuthorizationProtocolMismatch = &fault.Kind{Code: "AuthorizationProtocolMismatch", Status: 403, Link: chain.LinkAccess,
+		Format: "This request is not authorized to perform this operation using this protocol.",
+		Why:    "spr is neither https nor https,http", Fix: "sign one for https"}
 	AuthorizationFailure = &fault.Kind{Code: "AuthorizationFailure", Status: 403, Link: chain.LinkFirewall,
 		Format: "This request is not authorized to perform this operation.",
 		Why:    "the account's network rules do not admit the caller's address", Fix: "add the address or the subnet to the account's network rules"}

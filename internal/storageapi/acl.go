@@ -45,12 +45,13 @@ func WritePolicies(w http.ResponseWriter, policies []storage.StoredPolicy) error
 
 // ReadPolicies reads stored access policies from a body. An empty body has none.
 func ReadPolicies(r *azapi.Request) ([]storage.StoredPolicy, error) {
-	if r.ContentLength == 0 {
-		return nil, nil
+	body, err := readBody(r, MaxPolicyBody)
+	if err != nil || len(body) == 0 {
+		return nil, err
 	}
 	var sent policiesXML
-	if err := DecodeXML(r, MaxPolicyBody, &sent); err != nil {
-		return nil, err
+	if err := xml.Unmarshal(body, &sent); err != nil {
+		return nil, BadXML("The body is not a list of stored access policies.").With(err)
 	}
 	if len(sent.Policies) > maxPolicies {
 		return nil, BadXML("There are at most 5 stored access policies.")

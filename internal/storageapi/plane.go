@@ -26,6 +26,10 @@ type Plane struct {
 	// Forms are the texts that SharedKey and SharedKeyLite sign.
 	Forms Forms
 
+	// Policies are the stored access policies of what the path names. nil: there
+	// are none on this plane.
+	Policies func(r *azapi.Request) ([]storage.StoredPolicy, error)
+
 	suffix   string
 	accounts *arm.View[*storage.Account]
 	services *storage.Services
@@ -61,6 +65,7 @@ func (p *Plane) Service(operations []azapi.Operation) *azapi.Service {
 		Attributes: Attributes,
 		Headers:    p.headers,
 		Schemes:    map[string]azapi.Scheme{"SharedKey": p.sharedKey, "SharedKeyLite": p.sharedKeyLite},
+		Query:      p.sharedAccess,
 	}
 }
 
@@ -74,6 +79,8 @@ type Call struct {
 	*storage.Account
 	// CreateOnly: the caller may make an object but not overwrite one.
 	CreateOnly bool
+	// Overrides are headers that a shared access signature sets on the answer.
+	Overrides map[string]string
 }
 
 // Of returns the call that a request is. The request must have been targeted.

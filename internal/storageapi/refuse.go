@@ -83,12 +83,6 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 	}
 	switch refusal.Stage {
 	case azapi.StageNoToken:
-		if r.HasQuery("sig") && !call.SharedKey {
-			return storage.KeyBasedAuthenticationNotPermitted.New()
-		}
-		if r.HasQuery("sig") {
-			return failed("Shared access signatures are not served by aksess.")
-		}
 		return storage.NoAuthenticationInformation.New().SetHeader("WWW-Authenticate", challenge(call.Account))
 	case azapi.StageBadToken:
 		var coded *fault.Error

@@ -149,18 +149,26 @@ func (p *Plane) setSettings(w http.ResponseWriter, r *azapi.Request) error {
 
 // DecodeXML reads a body of at most limit bytes. What it returns tells the client why not.
 func DecodeXML(r *azapi.Request, limit int64, into any) error {
-	body, err := r.ReadBody()
-	var bad *azapi.ErrBody
-	if errors.As(err, &bad) && bad.TooLarge {
-		return TooLarge(limit)
-	}
+	body, err := readBody(r, limit)
 	if err != nil {
-		return storage.InvalidInput.New().With(err)
+		return err
 	}
 	if err := xml.Unmarshal(body, into); err != nil {
 		return BadXML("The body is not the XML that the operation takes.").With(err)
 	}
 	return nil
+}
+
+func readBody(r *azapi.Request, limit int64) ([]byte, error) {
+	body, err := r.ReadBody()
+	var bad *azapi.ErrBody
+	if errors.As(err, &bad) && bad.TooLarge {
+		return nil, TooLarge(limit)
+	}
+	if err != nil {
+		return nil, storage.InvalidInput.New().With(err)
+	}
+	return body, nil
 }
 
 func (x *settingsXML) apply(service string, s *storage.Settings) error {

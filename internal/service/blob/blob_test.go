@@ -389,7 +389,6 @@ func TestMalformed(t *testing.T) {
 		{"include", http.MethodGet, "/con?restype=container&comp=list&include=everything", nil, 400, "InvalidQueryParameterValue"},
 		{"uncommitted", http.MethodGet, "/con?restype=container&comp=list&include=uncommittedblobs", nil, 501, "NotImplemented"},
 		{"unknown-operation", http.MethodPut, "/con/b?comp=lease", nil, 501, "NotImplemented"},
-		{"delegation-key", http.MethodPost, "/?restype=service&comp=userdelegationkey", nil, 501, "NotImplemented"},
 		{"root-container", http.MethodGet, "/b", nil, 501, "NotImplemented"},
 		{"unknown-method", http.MethodPost, "/con/b", nil, 405, "UnsupportedHttpVerb"},
 		{"version", http.MethodGet, "/con/b", map[string]string{"x-ms-version": "new"}, 400, "InvalidHeaderValue"},

@@ -42,6 +42,7 @@ func (b *Blobs) getBlob(w http.ResponseWriter, r *azapi.Request) error {
 	}
 	defer content.Close() //nolint:errcheck // it was only read
 	writeBlob(w.Header(), blob)
+	override(w.Header(), r)
 	status := http.StatusOK
 	if span.given {
 		status = http.StatusPartialContent
@@ -89,6 +90,7 @@ func (b *Blobs) headBlob(w http.ResponseWriter, r *azapi.Request) error {
 	}
 	h := w.Header()
 	writeBlob(h, blob)
+	override(h, r)
 	h.Set("Content-Length", strconv.FormatInt(blob.Size, 10))
 	tier := blob.Tier
 	if tier == "" {
@@ -142,6 +144,13 @@ func notModified(w http.ResponseWriter, blob storage.Blob, err error) error {
 	w.Header().Set("x-ms-error-code", storage.NotModified.Code)
 	w.WriteHeader(http.StatusNotModified)
 	return nil
+}
+
+// override sets the headers that a shared access signature gives the answer.
+func override(h http.Header, r *azapi.Request) {
+	for name, value := range storageapi.Of(r).Overrides {
+		h.Set(name, value)
+	}
 }
 
 func writeBlob(h http.Header, blob storage.Blob) {

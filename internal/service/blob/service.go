@@ -32,7 +32,12 @@ type Blobs struct {
 // New returns the service for the accounts among the resources and the blobs kept by c.
 func New(resources *arm.Resources, c storage.Config) *Blobs {
 	plane := storageapi.New("blob", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0", storageapi.Objects(), resources, c)
-	return &Blobs{Plane: plane, blobs: storage.NewBlobs(c)}
+	b := &Blobs{Plane: plane, blobs: storage.NewBlobs(c)}
+	plane.Policies = func(r *azapi.Request) ([]storage.StoredPolicy, error) {
+		c, err := b.container(r)
+		return c.Policies, err
+	}
+	return b
 }
 
 // Service is the data plane
@@ -50,7 +55,7 @@ func (b *Blobs) operations() []azapi.Operation {
 }
 
 func (b *Blobs) serviceOperations() []azapi.Operation {
-	return append(b.Plane.ServiceOperations(), azapi.Operation{
+	return append(b.Plane.ServiceOperations(), b.Plane.DelegationOperation(), azapi.Operation{
 		Name: "ListContainers", Method: http.MethodGet, Pattern: "/", Query: storageapi.Selectors("", "list"),
 		Action: azapi.Control(containerRead), Scope: scope, Handle: b.listContainers,
 	})

@@ -33,7 +33,12 @@ type Queues struct {
 // New returns the service for the accounts among the resources and the queues kept by c.
 func New(resources *arm.Resources, c storage.Config) *Queues {
 	plane := storageapi.New("queue", "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0", storageapi.Objects(), resources, c)
-	return &Queues{Plane: plane, queues: storage.NewQueues(c)}
+	q := &Queues{Plane: plane, queues: storage.NewQueues(c)}
+	plane.Policies = func(r *azapi.Request) ([]storage.StoredPolicy, error) {
+		queue, err := q.queue(r)
+		return queue.Policies, err
+	}
+	return q
 }
 
 // Service is the data plane

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aksess/aksess/internal/arm"
@@ -37,6 +36,7 @@ func Types(resources *arm.Resources, c storage.Config) []*arm.Type {
 		p.queueType(),
 		p.serviceType("file"),
 		p.serviceType("table"),
+		lifecycleType(),
 	}
 }
 
@@ -59,6 +59,9 @@ func (p *provider) accountType() *arm.Type {
 		{Name: "listKeys", Handle: listKeys},
 		{Name: "regenerateKey", Handle: func(w http.ResponseWriter, r *azapi.Request, account *arm.Resource) error {
 			return p.regenerateKey(t, w, r, account)
+		}},
+		{Name: "revokeUserDelegationKeys", Handle: func(w http.ResponseWriter, r *azapi.Request, account *arm.Resource) error {
+			return p.revokeDelegation(t, w, r, account)
 		}},
 	}
 	t.Operations = []azapi.Operation{{
@@ -96,7 +99,7 @@ func (p *provider) putAccount(_ context.Context, c arm.Change) error {
 		members["creationTime"] = stamp(c.Now)
 		members["keyCreationTime"] = map[string]any{"key1": stamp(c.Now), "key2": stamp(c.Now)}
 	}
-	complete(members, c.New)
+	complete(members, c.New, sku.Name)
 	return c.New.SetProperties(members)
 }
 
@@ -104,6 +107,9 @@ func (p *provider) putAccount(_ context.Context, c arm.Change) error {
 // it: Resource Manager refuses callers of another tenant than the subscription's.
 func (p *provider) private(c arm.Change) ([]byte, error) {
 	own := storage.Private{UID: p.config.NewID(), TenantID: c.Request.Caller.TenantID}
+	if err := p.renewDelegation(&own); err != nil {
+		return nil, err
+	}
 	for _, name := range []string{"key1", "key2"} {
 		key, err := p.config.NewKey(name)
 		if err != nil {
@@ -157,45 +163,4 @@ func (p *provider) checkName(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	return azapi.WriteJSON(w, http.StatusOK, answer)
-}
-
-// complete fills what Azure computes or assumes.
-func complete(members map[string]any, r *arm.Resource) {
-	name := strings.ToLower(r.Name)
-	endpoints := map[string]string{"web": "https://" + name + ".z6.web.core.windows.net/"}
-	for _, service := range []string{"blob", "queue", "table", "file", "dfs"} {
-		endpoints[service] = "https://" + name + "." + service + ".core.windows.net/"
-	}
-	members["primaryEndpoints"] = endpoints
-	members["primaryLocation"] = r.Location
-	members["statusOfPrimary"] = "available"
-	members["privateEndpointConnections"] = []any{}
-	for member, value := range map[string]any{
-		"accessTier":               "Hot",
-		"allowBlobPublicAccess":    false,
-		"encryption":               encryption(members["creationTime"]),
-		"minimumTlsVersion":        "TLS1_2",
-		"networkAcls":              map[string]any{},
-		"supportsHttpsTrafficOnly": true,
-	} {
-		if members[member] == nil {
-			members[member] = value
-		}
-	}
-	rules, ok := members["networkAcls"].(map[string]any)
-	if !ok {
-		return
-	}
-	for member, value := range map[string]any{
-		"bypass": "AzureServices", "defaultAction": "Allow", "ipRules": []any{}, "virtualNetworkRules": []any{}, "resourceAccessRules": []any{},
-	} {
-		if rules[member] == nil {
-			rules[member] = value
-		}
-	}
-}
-
-func encryption(since any) map[string]any {
-	service := map[string]any{"enabled": true, "keyType": "Account", "lastEnabledTime": since}
-	return map[string]any{"keySource": "Microsoft.Storage", "services": map[string]any{"blob": service, "file": service}}
 }

@@ -62,9 +62,12 @@ type understood struct {
 
 // check refuses an account that Azure would refuse.
 func check(r *arm.Resource) error {
-	if !oneOf(&r.Kind, "Storage", "StorageV2", "BlobStorage", "FileStorage", "BlockBlobStorage") {
-		return badProperties.New(r.Kind, "kind")
+	kinds := []string{"Storage", "StorageV2", "BlobStorage", "FileStorage", "BlockBlobStorage"}
+	at := slices.IndexFunc(kinds, func(kind string) bool { return strings.EqualFold(kind, r.Kind) })
+	if at < 0 {
+		return badProperties.New(r.Kind[:min(len(r.Kind), 60)], "kind")
 	}
+	r.Kind = kinds[at]
 	var p understood
 	if err := decodeProperties(r, &p); err != nil {
 		return err

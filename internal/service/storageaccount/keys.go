@@ -48,31 +48,52 @@ func (p *provider) regenerateKey(t *arm.Type, w http.ResponseWriter, r *azapi.Re
 	if err := arm.DecodeBody(r, &body); err != nil {
 		return err
 	}
+	own, err := p.change(t, r, account, func(own *storage.Private) error { return p.renew(own, body.KeyName) })
+	if err != nil {
+		return err
+	}
+	return writeKeys(w, own)
+}
+
+// revokeDelegation ends all user delegation keys of an account
+// (https://learn.microsoft.com/rest/api/storagerp/storage-accounts/revoke-user-delegation-keys).
+func (p *provider) revokeDelegation(t *arm.Type, w http.ResponseWriter, r *azapi.Request, account *arm.Resource) error {
+	if _, err := p.change(t, r, account, p.renewDelegation); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// change writes the private state of an account anew.
+func (p *provider) change(t *arm.Type, r *azapi.Request, account *arm.Resource, change func(*storage.Private) error) (storage.Private, error) {
 	for {
 		found, err := p.resources.Get(r.Context(), account.ID)
 		if err != nil {
-			return err
+			return storage.Private{}, err
 		}
 		own, err := privateOf(found)
 		if err != nil {
-			return err
+			return own, err
 		}
-		if err := p.renew(&own, body.KeyName); err != nil {
-			return err
+		if err := change(&own); err != nil {
+			return own, err
 		}
 		if found.Private, err = json.Marshal(own); err != nil {
-			return err
+			return own, err
 		}
 		found.Changed = r.Now
 		err = p.resources.Save(r.Context(), t, found, store.At(found.Version))
-		if errors.Is(err, store.ErrConflict) {
-			continue
+		if !errors.Is(err, store.ErrConflict) {
+			return own, err
 		}
-		if err != nil {
-			return err
-		}
-		return writeKeys(w, own)
 	}
+}
+
+func (p *provider) renewDelegation(own *storage.Private) error {
+	key, err := p.config.NewKey("delegation")
+	own.Delegation = key.Value
+	return err
 }
 
 func (p *provider) renew(own *storage.Private, name string) error {

@@ -48,6 +48,22 @@ func (p *provider) serviceType(service string) *arm.Type {
 	}
 }
 
+// lifecycleType is the lifecycle policy that no account has: clients that ask
+// for it are told so, and none is taken that would not be carried out.
+func lifecycleType() *arm.Type {
+	return &arm.Type{
+		Name: storage.TypeAccount + "/managementPolicies", Proxy: true, NoPatch: true,
+		Storage: &arm.Storage{
+			Get:  func(context.Context, *arm.Resource, string) (*arm.Resource, error) { return nil, arm.ErrNotFound },
+			List: func(context.Context, *arm.Resource) ([]*arm.Resource, error) { return nil, nil },
+			Put: func(_ context.Context, account *arm.Resource, _ arm.Change) error {
+				return notServed.New("managementPolicies", account.ID)
+			},
+			Delete: func(context.Context, *arm.Resource, *arm.Resource) error { return arm.ErrNotFound },
+		},
+	}
+}
+
 // getService: https://learn.microsoft.com/rest/api/storagerp/blob-services/get-service-properties
 func (p *provider) getService(ctx context.Context, resource *arm.Resource, service string) (*arm.Resource, error) {
 	account, err := accountOf(resource)

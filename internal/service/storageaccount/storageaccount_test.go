@@ -87,6 +87,60 @@ func TestAccountLife(t *testing.T) {
 	s.Want(armtest.Request{Path: account}, 404, "ResourceNotFound")
 }
 
+// TestCompleted: what Azure fills in, by kind, SKU and what was sent.
+func TestCompleted(t *testing.T) {
+	s := start(t)
+	put := func(name string, change func(map[string]any)) armtest.Response {
+		b := body()
+		change(b)
+		return s.Want(armtest.Request{Method: http.MethodPut, Path: accounts + "/" + name, Body: b}, 200, "")
+	}
+	for _, test := range []struct {
+		name   string
+		change func(map[string]any)
+		want   map[string]string
+	}{
+		{"locally", func(map[string]any) {}, map[string]string{
+			"properties.secondaryLocation": "", "properties.secondaryEndpoints.blob": "", "properties.accessTier": "Hot",
+			"properties.primaryEndpoints.table": "https://locally.table.core.windows.net/", "properties.primaryEndpoints.dfs": "https://locally.dfs.core.windows.net/",
+			"properties.primaryEndpoints.file": "https://locally.file.core.windows.net/", "properties.encryption.services.blob.keyType": "Account",
+		}},
+		{"geo", func(b map[string]any) { b["sku"] = map[string]any{"name": "standard_grs"} }, map[string]string{
+			"sku.name": "Standard_GRS", "properties.secondaryLocation": "northeurope", "properties.statusOfSecondary": "available", "properties.secondaryEndpoints.blob": "",
+		}},
+		{"readgeo", func(b map[string]any) { b["sku"] = map[string]any{"name": "Standard_RAGRS"} }, map[string]string{
+			"properties.secondaryLocation": "northeurope", "properties.secondaryEndpoints.blob": "https://readgeo-secondary.blob.core.windows.net/", "properties.secondaryEndpoints.file": "",
+		}},
+		{"premium", func(b map[string]any) {
+			b["sku"], b["kind"] = map[string]any{"name": "Premium_LRS"}, "blockblobstorage"
+		}, map[string]string{
+			"sku.tier": "Premium", "kind": "BlockBlobStorage", "properties.accessTier": "",
+		}},
+		{"encrypted", func(b map[string]any) {
+			b["properties"] = map[string]any{"encryption": map[string]any{"keySource": "Microsoft.Storage", "services": map[string]any{"queue": map[string]any{"keyType": "Service"}}}}
+		}, map[string]string{
+			"properties.encryption.services.queue.keyType": "Service", "properties.encryption.services.file.enabled": "true",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s.T = t
+			got := put(test.name, test.change)
+			for path, want := range test.want {
+				if got.Get(path) != want {
+					t.Errorf("%s: got %q, want %q", path, got.Get(path), want)
+				}
+			}
+		})
+	}
+	s.T = t
+	if got := put("geo", func(map[string]any) {}); got.Get("properties.secondaryLocation") != "" {
+		t.Errorf("no longer redundant: got %s", got.Body)
+	}
+	s.Want(armtest.Request{Path: accounts + "/geo/managementPolicies/default"}, 404, "ResourceNotFound")
+	s.Want(armtest.Request{Method: http.MethodPut, Path: accounts + "/geo/managementPolicies/default", Body: `{"properties":{"policy":{"rules":[]}}}`}, 501, "FeatureNotSupportedForAccount")
+	s.Want(armtest.Request{Method: http.MethodDelete, Path: accounts + "/geo/managementPolicies/default"}, 204, "")
+}
+
 func TestAccountRefused(t *testing.T) {
 	s := withAccount(t)
 	alter := func(change func(map[string]any)) map[string]any {
