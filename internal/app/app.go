@@ -71,7 +71,7 @@ func Open(ctx context.Context, config Config) (_ *App, err error) {
 	if err := a.bootstrap(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.build(); err != nil {
+	if err := a.build(ctx); err != nil {
 		return nil, err
 	}
 	a.maintain()

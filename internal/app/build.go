@@ -20,18 +20,26 @@ import (
 const maintenance = time.Hour
 
 // build makes the services and the pipeline that serves them.
-func (a *App) build() error {
+func (a *App) build(ctx context.Context) error {
+	faults, err := parseFaults(a.config.Faults, a.config.Now)
+	if err != nil {
+		return err
+	}
+	grants, err := faults.grants(ctx, a.Book, a.Account.Deployer.ObjectID, a.Account.User.ObjectID)
+	if err != nil {
+		return fmt.Errorf("reading the role assignments of the state: %w", err)
+	}
 	remote := jose.NewRemote(jose.RemoteConfig{
 		AllowPrivate: a.config.AllowPrivateIssuers, RootCAs: a.config.IssuerCAs, Now: a.config.Now,
 	})
 	a.closers = append(a.closers, func() error { remote.Close(); return nil })
 	a.tokens = entra.New(entra.Options{
 		Directory: a.Directory, Keys: jose.Sources{a.Issuers, issuer.Gone{TenantID: a.Account.TenantID}, remote}, Store: a.Store, Pool: a.pool,
-		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, DevicePage: a.DevicePage,
+		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, DevicePage: a.DevicePage, Known: faults.known(),
 	})
 	a.machine = newMachine(a, rand.Text())
 	services, err := service.All(service.Deps{
-		Store: a.Store, Directory: a.Directory, Book: a.Book, Issuers: a.Issuers, Resources: a.Resources,
+		Store: a.Store, Directory: a.Directory, Book: a.Book, Grants: grants, Issuers: a.Issuers, Resources: a.Resources,
 		Tenant: resources.Tenant{ID: a.Account.TenantID, Name: tenantName, Domain: tenantDomain, Country: tenantCountry},
 		CA:     a.ca.PEM(), Now: a.config.Now, NewID: a.config.NewID,
 		Log: a.config.Log, AcceptUnknown: a.config.AcceptUnknown,
@@ -41,9 +49,9 @@ func (a *App) build() error {
 	}
 	a.services = services
 	a.server, err = azapi.New(append(services.Hosts, a.tokens.Service()), azapi.Config{
-		Authenticator: a.tokens.Authenticator(), Grants: a.Book, Roles: access.BuiltinRoles,
+		Authenticator: a.tokens.Authenticator(), Grants: grants, Roles: access.BuiltinRoles,
 		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
-		SubnetOf: services.SubnetOf, Local: azapi.NewLocal(LocalSuffix),
+		SubnetOf: services.SubnetOf, Disturb: faults.hook(), Local: azapi.NewLocal(LocalSuffix),
 	})
 	return err
 }

@@ -32,6 +32,10 @@ type Config struct {
 	// AcceptUnknown stores resources of types that are not served as they are sent.
 	AcceptUnknown bool
 
+	// Faults are failures of the real Azure that happen on demand, such as
+	// "throttle=keyvault:3:5"; see FaultForms.
+	Faults []string
+
 	Now     func() time.Time  // time.Now when nil
 	NewID   func() string     // random GUIDs when nil
 	Log     *slog.Logger      // discards when nil

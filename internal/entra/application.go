@@ -54,6 +54,9 @@ func (s *TokenService) application(ctx context.Context, tenant directory.Tenant,
 	case found.Disabled:
 		return application{}, disabledClient.New(found.AppID, found.DisplayName)
 	}
+	if s.options.Known != nil {
+		found = s.options.Known(found)
+	}
 	return application{id: found.AppID, name: found.DisplayName, principal: found}, nil
 }
 

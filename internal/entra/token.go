@@ -151,6 +151,9 @@ func (s *TokenService) findClient(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if s.options.Known != nil {
+		x.client = s.options.Known(x.client)
+	}
 	x.clientID = x.client.AppID
 	if x.client.Disabled {
 		return disabledClient.New(x.client.AppID, x.client.DisplayName)

@@ -58,6 +58,11 @@ type Options struct {
 	Queue     int           // requests that wait for a signature before more are refused; 0 means DefaultQueue
 	Reuse     time.Duration // for how long identical requests get the same token; 0 means DefaultReuse, negative never
 
+	// Known returns what of a client is known to the token service already: what
+	// was written to the directory takes its time on Azure. It must not change
+	// what it is given. nil knows all.
+	Known func(client *directory.Principal) *directory.Principal
+
 	// DevicePage returns the address where DevicePage's handler is mounted for
 	// browsers without the proxy, "" while there is none. nil means none.
 	DevicePage func() string

@@ -18,6 +18,7 @@ import (
 	"github.com/aksess/aksess/internal/service/blob"
 	"github.com/aksess/aksess/internal/service/containerservice"
 	"github.com/aksess/aksess/internal/service/file"
+	"github.com/aksess/aksess/internal/service/graph"
 	"github.com/aksess/aksess/internal/service/keyvault"
 	"github.com/aksess/aksess/internal/service/managedidentity"
 	"github.com/aksess/aksess/internal/service/monitor"
@@ -35,6 +36,7 @@ type Deps struct {
 	Store     store.Store
 	Directory *directory.Directory
 	Book      *access.Book
+	Grants    azapi.Grants // what principals hold, where that is less than what is in Book; nil is Book
 	Issuers   *issuer.Issuers
 	Resources *arm.Resources
 	Tenant    resources.Tenant
@@ -60,6 +62,9 @@ type Services struct {
 // All returns the services: Resource Manager with the resource types of each,
 // and the data planes.
 func All(d Deps) (*Services, error) {
+	if d.Grants == nil {
+		d.Grants = d.Book
+	}
 	secrets := keyvault.New(keyvault.Secrets{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
 	settings := appconfig.New(appconfig.Settings{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
 	clusters := containerservice.New(containerservice.Clusters{
@@ -87,7 +92,7 @@ func All(d Deps) (*Services, error) {
 	manager, err := arm.Service(arm.Options{
 		Resources: d.Resources, Types: types, TenantID: d.Tenant.ID, AcceptUnknown: d.AcceptUnknown,
 		Operations: slices.Concat(
-			resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Book, Tenant: d.Tenant}),
+			resources.Operations(resources.Options{Resources: d.Resources, Types: types, Grants: d.Grants, Tenant: d.Tenant}),
 			authorization.Operations(authorization.Options{Book: d.Book, Directory: d.Directory, Scopes: scopes, TenantID: d.Tenant.ID}),
 			authorization.LockOperations(d.Resources, scopes),
 		),
@@ -105,6 +110,7 @@ func All(d Deps) (*Services, error) {
 		table.New(d.Resources, files),
 		clusters.Service(),
 		d.Issuers.Service(),
+		(&graph.Graph{Directory: d.Directory, Now: d.Now, NewID: d.NewID}).Service(),
 	}
 	return &Services{
 		Hosts: hosts, Resume: d.Resources.Resume, SubnetOf: networks.SubnetOf,
