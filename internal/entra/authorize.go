@@ -38,15 +38,9 @@ type authorization struct {
 // readAuthorization checks an authorization request. With an error the
 // authorization is nil when nobody may be told but the person at the browser:
 // as long as it is not known that the redirect URI is the client's.
-func (s *TokenService) readAuthorization(ctx context.Context, v version, tenantName, query string) (*authorization, error) {
-	if len(query) > maxAuthorization {
-		return nil, badRequest.New("The request is too long.")
-	}
-	parameters, err := parseForm(query)
-	if err != nil {
-		return nil, err
-	}
+func (s *TokenService) readAuthorization(ctx context.Context, v version, tenantName string, parameters form) (*authorization, error) {
 	a := &authorization{mode: parameters["response_mode"], state: parameters["state"], nonce: parameters["nonce"], hint: parameters["login_hint"]}
+	var err error
 	if a.tenant, err = s.anyTenant(ctx, tenantName); err != nil {
 		return nil, err
 	}

@@ -67,11 +67,16 @@ func registered(x *exchange) []*x509.Certificate {
 }
 
 // endpoints are the URLs that an assertion for this tenant may be meant for:
-// the token endpoints of both versions on every alias, and the issuer.
+// the token endpoints of both versions on every alias, and the issuer. A client
+// that came by a local name of this host knows it by that name.
 func (x *exchange) endpoints() []string {
 	names := []string{x.tenant.ID, x.tenant.Domain, x.Param("tenant")}
+	hosts := aliases[:]
+	if x.Local() {
+		hosts = append(slices.Clone(hosts), x.Request.Request.Host)
+	}
 	var endpoints []string
-	for _, host := range aliases {
+	for _, host := range hosts {
 		for _, name := range names {
 			base := "https://" + host + "/" + name
 			endpoints = append(endpoints, base+"/oauth2/v2.0/token", base+"/oauth2/token", base+"/v2.0")

@@ -68,14 +68,15 @@ type visit struct {
 	service *TokenService
 	id      string
 	now     time.Time
-	caller  access.Principal // who signed in, for the trail
+	azure   func(text string) string // gives a text that names hosts Azure's names
+	caller  access.Principal         // who signed in, for the trail
 	verdict access.Verdict
 }
 
 // page makes an operation of a page.
 func (s *TokenService) page(show func(v *visit, tenant string)) azapi.Handler {
 	return func(w http.ResponseWriter, r *azapi.Request) error {
-		v := &visit{w: w, Request: r.Request, service: s, id: r.ID, now: r.Now}
+		v := &visit{w: w, Request: r.Request, service: s, id: r.ID, now: r.Now, azure: r.Canonical}
 		show(v, r.Param("tenant"))
 		r.Caller.Principal, r.Verdict = v.caller, v.verdict
 		return nil
@@ -87,7 +88,7 @@ func (s *TokenService) page(show func(v *visit, tenant string)) azapi.Handler {
 // passwords are typed into it, and the control address has no TLS.
 func (s *TokenService) DevicePage() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{w: w, Request: r, service: s, id: s.options.NewID(), now: s.options.Now()}
+		v := &visit{w: w, Request: r, service: s, id: s.options.NewID(), now: s.options.Now(), azure: func(text string) string { return text }}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch r.Method {

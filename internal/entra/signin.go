@@ -49,9 +49,28 @@ func (s *TokenService) submitSignIn(version version) func(*visit, string) {
 	}
 }
 
+// parameters reads the request in the address.
+func (v *visit) parameters() (form, error) {
+	if len(v.URL.RawQuery) > maxAuthorization {
+		return nil, badRequest.New("The request is too long.")
+	}
+	parameters, err := parseForm(v.URL.RawQuery)
+	for _, name := range []string{"scope", "resource"} {
+		if value := parameters[name]; value != "" {
+			parameters[name] = v.azure(value)
+		}
+	}
+	return parameters, err
+}
+
 // authorization checks the request in the address; nil means that it was answered.
 func (v *visit) authorization(version version, tenant string) *authorization {
-	a, err := v.service.readAuthorization(v.Context(), version, tenant, v.URL.RawQuery)
+	parameters, err := v.parameters()
+	if err != nil {
+		v.refuse(err)
+		return nil
+	}
+	a, err := v.service.readAuthorization(v.Context(), version, tenant, parameters)
 	switch {
 	case err == nil:
 		return a

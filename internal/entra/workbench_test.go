@@ -117,7 +117,7 @@ func newWorkbench(t testing.TB, change func(*Options)) *workbench {
 	b.server, err = azapi.New([]*azapi.Service{b.service.Service()}, azapi.Config{
 		Authenticator: b.service.Authenticator(), Now: b.clock.Now, NewID: newID, Log: log,
 		Roles:   func() []access.RoleDefinition { return nil },
-		Observe: func(e azapi.Event) { b.last.Store(&e) },
+		Observe: func(e azapi.Event) { b.last.Store(&e) }, Local: azapi.NewLocal("aksess.localhost"),
 	})
 	if err != nil {
 		t.Fatal(err)
