@@ -115,6 +115,9 @@ func decode(c arm.Change) (credentialProperties, error) {
 	if len(sent) == 0 {
 		return properties, badRequest.New("Federated Identity Credential from HTTP body has empty properties.")
 	}
+	if sent["claimsMatchingExpression"] != nil {
+		return properties, flexible.New()
+	}
 	encoded, err := json.Marshal(sent)
 	if err != nil {
 		return properties, err

@@ -23,6 +23,12 @@ var (
 		Why:    "an identity has at most 20 federated credentials and each pair of issuer and subject once",
 		Fix:    "reuse the credential that is there, delete one, or use a second identity",
 	}
+	flexible = &fault.Kind{
+		Code: "BadRequest", Name: "flexible", Status: http.StatusBadRequest, Link: chain.LinkFederatedCredential,
+		Format: "The property 'claimsMatchingExpression' is not supported here: a federated credential matches one issuer, one subject and one audience.",
+		Why:    "flexible federated credentials are not served",
+		Fix:    "write one credential for each subject",
+	}
 	badIdentityName = &fault.Kind{
 		Code: "InvalidIdentityName", Status: http.StatusBadRequest, Link: chain.LinkManagedIdentity,
 		Format: "The resource name '%.130s' is invalid. It has 3 to 128 letters, digits, '-' and '_' and begins with a letter or digit.",

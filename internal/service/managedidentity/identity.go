@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
@@ -32,6 +33,7 @@ func Types(o Options) []*arm.Type {
 	identity := &arm.Type{
 		Name: TypeIdentity, Stateless: true,
 		ValidName: checkIdentityName, Put: h.putIdentity, Delete: h.deleteIdentity,
+		Actions: []arm.PostAction{{Name: "listAssociatedResources", Handle: h.listAssociated}},
 		Operations: []azapi.Operation{{
 			Name: "GetSystemAssignedIdentity", Method: http.MethodGet,
 			Pattern: "/{scope...}/providers/Microsoft.ManagedIdentity/identities/default",
@@ -127,6 +129,9 @@ func (h *handlers) systemIdentity(w http.ResponseWriter, r *azapi.Request) error
 	id, err := arm.IDOf(r, 4)
 	if err != nil {
 		return err
+	}
+	if strings.EqualFold(id.Type(), TypeIdentity) {
+		return noSystemIdentity.New(id.String()) // it is an identity and has none
 	}
 	principal, err := h.Directory.ByResourceID(r.Context(), id.String())
 	if errors.Is(err, directory.ErrPrincipalNotFound) || (err == nil && principal.Type != directory.TypeManagedIdentity) {

@@ -13,6 +13,7 @@ import (
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/service/managedidentity"
 	"github.com/aksess/aksess/internal/service/resources"
+	"github.com/aksess/aksess/internal/store"
 )
 
 const (
@@ -146,6 +147,7 @@ func TestFederatedCredentialRules(t *testing.T) {
 		{"no_properties", "new", `{}`, 400, "BadRequest", "empty properties"},
 		{"null_properties", "new", `{"properties":null}`, 400, "BadRequest", "empty properties"},
 		{"types", "new", `{"properties":{"issuer":1}}`, 400, "InvalidRequestContent", ""},
+		{"flexible", "new", `{"properties":{"issuer":"https://x/","audiences":["a"],"claimsMatchingExpression":{"value":"claims['sub'] matches 'x*'","languageVersion":1}}}`, 400, "BadRequest", "claimsMatchingExpression"},
 		{"no_issuer", "new", body("", "s", audience), 400, "BadRequest", "must specify 'issuer', 'subject' and 'audience'"},
 		{"two_audiences", "new", body(issuer, "t", audience, "b"), 400, "BadRequest", "exactly 1 audience"},
 		{"no_audience", "new", body(issuer, "t"), 400, "BadRequest", "must specify"},
@@ -166,8 +168,14 @@ func TestFederatedCredentialRules(t *testing.T) {
 	}
 	w.Want(armtest.Request{Method: "PUT", Path: fic + "/n21", Body: body(issuer, "21", audience)}, 409, "Conflict")
 	w.Want(armtest.Request{Method: "PUT", Path: fic + "/n20", Body: body(issuer, "twenty", audience)}, 200, "")
-	if first := w.Want(armtest.Request{Path: fic + "?$top=15"}, 200, ""); first.Len() != 15 || first.Get("nextLink") == "" {
+	first := w.Want(armtest.Request{Path: fic + "?$top=15"}, 200, "")
+	if first.Len() != 15 || first.Get("nextLink") == "" {
 		t.Errorf("page: got %d entries, nextLink %q", first.Len(), first.Get("nextLink"))
+	}
+	_, query, _ := strings.Cut(first.Get("nextLink"), "?")
+	rest := w.Want(armtest.Request{Path: fic + "?" + query}, 200, "")
+	if rest.Len() != 5 || rest.Get("nextLink") != "" || rest.Get("value.4.name") != "n20" {
+		t.Errorf("the rest: got %s", rest.Body)
 	}
 }
 
@@ -193,13 +201,69 @@ func TestConcurrentCredentialWrites(t *testing.T) {
 
 func TestSystemAssignedIdentity(t *testing.T) {
 	w := start(t)
-	path := identity + "/providers/Microsoft.ManagedIdentity/identities/default"
+	const vm = armtest.RG + "/providers/Microsoft.Compute/virtualMachines/vm"
+	const path = vm + "/providers/Microsoft.ManagedIdentity/identities/default"
 	w.Want(armtest.Request{Path: path}, 404, "ResourceIdentityNotFound")
 	w.Want(armtest.Request{Path: armtest.RG + "/providers/Microsoft.ManagedIdentity/identities/default"}, 404, "ResourceIdentityNotFound")
 	w.Want(armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"westeurope"}`}, 201, "")
+	w.Want(armtest.Request{Path: identity + "/providers/Microsoft.ManagedIdentity/identities/default"}, 404, "ResourceIdentityNotFound")
+	principal, err := w.directory.CreateManagedIdentity(t.Context(), armtest.TenantID, vm, "vm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Resources.Save(t.Context(), &arm.Type{}, &arm.Resource{ID: vm, Name: "vm", Type: "Microsoft.Compute/virtualMachines", Location: "westeurope"}, store.Absent())
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := w.Want(armtest.Request{Path: path, As: armtest.Reader}, 200, "")
-	if got.Get("location") != "westeurope" || got.Get("properties.principalId") == "" || got.Get("id") != path {
+	if got.Get("location") != "westeurope" || got.Get("properties.principalId") != principal.ObjectID || got.Get("properties.clientId") != principal.AppID || got.Get("id") != path {
 		t.Errorf("system-assigned identity: got %s", got.Body)
 	}
 	w.Want(armtest.Request{Path: path, As: armtest.Nobody}, 403, "AuthorizationFailed")
+}
+
+// TestIdentityStatuses keeps the statuses that azurerm takes and no others.
+func TestIdentityStatuses(t *testing.T) {
+	w := start(t)
+	put := armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"West Europe","tags":{"a":"b"},"properties":{"isolationScope":"Regional"}}`}
+	if got := w.Want(put, 201, ""); got.Get("properties.isolationScope") != "Regional" || got.Get("location") != "westeurope" {
+		t.Errorf("created: got %s", got.Body)
+	}
+	first := w.Want(armtest.Request{Path: identity}, 200, "")
+	if got := w.Want(armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"westeurope"}`}, 200, ""); got.Get("properties") != first.Get("properties") || got.Get("tags") != "" {
+		t.Errorf("put by az: got %s, want the properties of %s", got.Body, first.Body)
+	}
+	got := w.Want(armtest.Request{Method: "PATCH", Path: identity, Body: `{"tags":{"c":"d"},"properties":{"isolationScope":"None"}}`}, 200, "")
+	if got.Get("properties.isolationScope") != "None" || got.Get("tags.c") != "d" || got.Get("properties.clientId") != first.Get("properties.clientId") {
+		t.Errorf("patched: got %s", got.Body)
+	}
+	w.Want(armtest.Request{Method: "PATCH", Path: identity, Body: `{"properties":{"isolationScope":5}}`}, 400, "InvalidRequestContent")
+	w.Want(armtest.Request{Method: "PATCH", Path: identity + "x", Body: `{"tags":{}}`}, 404, "ResourceNotFound")
+	w.Want(armtest.Request{Method: "PUT", Path: identity + "x", Body: `{}`}, 400, "LocationRequired")
+}
+
+func TestAssociatedResources(t *testing.T) {
+	w := start(t)
+	w.Want(armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"westeurope"}`}, 201, "")
+	for i, ids := range []string{`{"` + strings.ToUpper(identity) + `":{}}`, `{"` + identity + `x":{}}`, `null`, `{"` + identity + `":{},"` + identity + `x":{}}`} {
+		id := fmt.Sprintf("%s/providers/Microsoft.Compute/virtualMachines/vm%d", armtest.RG, i)
+		made := &arm.Resource{ID: id, Name: fmt.Sprint("vm", i), Type: "Microsoft.Compute/virtualMachines", Identity: []byte(`{"type":"UserAssigned","userAssignedIdentities":` + ids + `}`)}
+		if err := w.Resources.Save(t.Context(), &arm.Type{}, made, store.Absent()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := armtest.Request{Method: "POST", Path: identity + "/listAssociatedResources", As: armtest.Contributor}
+	got := w.Want(list, 200, "")
+	want := `{"id":"` + armtest.RG + `/providers/Microsoft.Compute/virtualMachines/vm0","name":"vm0","resourceGroup":"rg","subscriptionDisplayName":"Test","subscriptionId":"` + armtest.SubscriptionID + `","type":"microsoft.compute/virtualmachines"}`
+	if got.Get("totalCount") != "2" || got.Get("value.0") != want || got.Get("value.1.name") != "vm3" {
+		t.Errorf("got %s, want first %s", got.Body, want)
+	}
+	list.Path += "?$top=1&$skip=1"
+	if got := w.Want(list, 200, ""); got.Get("totalCount") != "2" || got.Len() != 1 || got.Get("value.0.name") != "vm3" {
+		t.Errorf("a part: got %s", got.Body)
+	}
+	list.Path = identity + "/listAssociatedResources?$filter=x"
+	w.Want(list, 400, "InvalidRequestContent")
+	list.As = armtest.Reader
+	w.Want(list, 403, "AuthorizationFailed")
 }
