@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	safes   = "/providers/Microsoft.KeyVault/safes"
-	safe    = armtest.RG + safes + "/s1"
-	inWest  = `{"location":"westeurope"}`
-	recover = `{"location":"westeurope","properties":{"mode":"recover"}}`
+	safes    = "/providers/Microsoft.KeyVault/safes"
+	safe     = armtest.RG + safes + "/s1"
+	inWest   = `{"location":"westeurope"}`
+	recovers = `{"location":"westeurope","properties":{"mode":"recover"}}`
 )
 
 var safeTaken = &fault.Kind{Code: "SafeTaken", Status: http.StatusConflict, Format: "%s is deleted"}
@@ -105,8 +105,8 @@ func TestSoftDelete(t *testing.T) {
 
 	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: inWest}, 409, "SafeTaken")
 	s.Want(armtest.Request{Method: "PATCH", Path: safe, Body: `{}`}, 404, "ResourceNotFound")
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: strings.Replace(recover, "west", "north", 1)}, 409, "InvalidResourceLocation")
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recover}, 200, "")
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: strings.Replace(recovers, "west", "north", 1)}, 409, "InvalidResourceLocation")
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recovers}, 200, "")
 	after, err := s.Resources.ByName(ctx, "Microsoft.KeyVault/safes", "s1")
 	if err != nil || string(after.Private) != string(before.Private) || !after.Created.Equal(before.Created) {
 		t.Errorf("recovered: got %+v %v, want what was deleted", after, err)
@@ -127,7 +127,7 @@ func TestSoftDeletedNameInAnotherGroup(t *testing.T) {
 	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: inWest}, 201, "")
 	s.Want(armtest.Request{Method: "DELETE", Path: safe}, 200, "")
 	s.Want(armtest.Request{Method: "PUT", Path: other + safes + "/s1", Body: inWest}, 409, "SafeTaken")
-	s.Want(armtest.Request{Method: "PUT", Path: other + safes + "/S1", Body: recover}, 409, "SafeTaken")
+	s.Want(armtest.Request{Method: "PUT", Path: other + safes + "/S1", Body: recovers}, 409, "SafeTaken")
 }
 
 func TestPurge(t *testing.T) {
@@ -166,7 +166,7 @@ func TestPurge(t *testing.T) {
 	if err := s.Resources.Purge(ctx, types[0], "s1"); err == nil {
 		t.Error("an interrupted purge: got no error")
 	}
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recover}, 500, "") // half gone, and its end fails still
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recovers}, 500, "") // half gone, and its end fails still
 	v.fail = ""
 	if err := s.Resources.Resume(ctx); err != nil {
 		t.Fatalf("resuming: %v", err)
@@ -202,12 +202,12 @@ func TestGroupKeepsNames(t *testing.T) {
 	if err := s.Resources.DestroyGroup(t.Context(), v.types(), group); err != nil {
 		t.Fatal(err)
 	}
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recover}, 404, "ResourceGroupNotFound")
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recovers}, 404, "ResourceGroupNotFound")
 	group = &arm.Resource{ID: armtest.RG, Name: "rg", Type: arm.ResourceGroupType, Location: "westeurope"}
 	if err := s.Resources.Save(t.Context(), &arm.Type{Name: group.Type}, group, absent()); err != nil {
 		t.Fatal(err)
 	}
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recover}, 200, "")
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recovers}, 200, "")
 }
 
 // TestManyBelow: more than one write can take moves in several, there and back.
@@ -231,7 +231,7 @@ func TestManyBelow(t *testing.T) {
 	if left := stored(t, s.Store, "arm.resource"); len(left) != 2 {
 		t.Errorf("live after the delete: got %d, want subscription and group", len(left))
 	}
-	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recover}, 200, "")
+	s.Want(armtest.Request{Method: "PUT", Path: safe, Body: recovers}, 200, "")
 	if back := stored(t, s.Store, "arm.resource"); len(back) != n+3 {
 		t.Errorf("live after the recovery: got %d, want %d", len(back), n+3)
 	}

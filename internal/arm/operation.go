@@ -84,6 +84,9 @@ func (rs *Resources) newOperation(r *azapi.Request, op Accepted) operation {
 	if len(parts) > 1 {
 		o.Subscription = parts[1]
 	}
+	if o.Location == "" {
+		o.Location = "global" // of what has none
+	}
 	return o
 }
 

@@ -127,32 +127,37 @@ func (rs *Resources) start(o operation) {
 // perform does the work and writes its end. Work that was cancelled stays as it
 // is: whoever cancelled it decides what becomes of it.
 func (rs *Resources) perform(ctx context.Context, o operation) {
-	err := rs.do(ctx, o)
+	r, err := rs.Get(ctx, o.Resource)
+	gone := errors.Is(err, ErrNotFound)
+	if err == nil {
+		err = rs.do(ctx, o, r)
+	}
 	if ctx.Err() != nil {
 		return
 	}
-	if err := rs.finish(context.WithoutCancel(ctx), o, err); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	if gone {
+		err = rs.cancelled(ctx, o)
+	} else {
+		err = rs.finish(ctx, o, err)
+	}
+	if err != nil {
 		rs.Log.Error("writing the end of an operation", "operation", o.ID, "resource", o.Resource, "error", err)
 	}
 }
 
 // do runs the type's Work. A panic in it is an error, not the end of the process.
-func (rs *Resources) do(ctx context.Context, o operation) (err error) {
+func (rs *Resources) do(ctx context.Context, o operation, r *Resource) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			rs.Log.Error("work panicked", "operation", o.ID, "resource", o.Resource, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	r, err := rs.Get(ctx, o.Resource)
-	if err != nil {
-		return err
+	if t := typeOf(rs.types, r); t.Work != nil {
+		return t.Work(ctx, r)
 	}
-	t := typeOf(rs.types, r)
-	if t.Work == nil {
-		return nil
-	}
-	return t.Work(ctx, r)
+	return nil
 }
 
 // finish writes the end of an operation together with the resource's state.

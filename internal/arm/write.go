@@ -116,27 +116,35 @@ func (e *endpoint) attempt(r *azapi.Request, p place, b *body, apply func(*body,
 	case e.typ.underWay(old):
 		return outcome{}, underWay.New(old.State(), old.ID).SetHeader("Retry-After", "1")
 	}
+	change := Change{Request: r, Old: old, New: e.start(r, p, old), Parent: c.parent, Sent: b.sent, Now: r.Now}
 	var from *store.Item[deletedDocument]
 	if old == nil && e.typ.SoftDelete != nil {
-		if from, err = e.resources.remains(ctx, e.typ, p.name()); err != nil {
+		if from, err = e.takeUp(&change, p); err != nil {
 			return outcome{}, err
 		}
-		if from != nil {
-			old = from.Value.deleted().Resource
-		}
 	}
-	next := e.start(r, p, old)
-	change := Change{Request: r, Old: old, New: next, Parent: c.parent, Sent: b.sent, Now: r.Now}
-	if from != nil && (!strings.EqualFold(old.ID, p.id(e.typ)) || !e.typ.SoftDelete.Recovers(change)) {
-		return outcome{}, e.typ.SoftDelete.Taken(from.Value.deleted())
-	}
-	if err := e.locate(p, b, old, next); err != nil {
+	if err := e.locate(p, b, change.Old, change.New); err != nil {
 		return outcome{}, err
 	}
-	if err := apply(b, next); err != nil {
+	if err := apply(b, change.New); err != nil {
 		return outcome{}, err
 	}
 	return e.commit(ctx, c, change, from)
+}
+
+// takeUp makes a change one of the deleted resource that has the name, if there
+// is one and the change asks for it; otherwise the name is taken.
+func (e *endpoint) takeUp(change *Change, p place) (*store.Item[deletedDocument], error) {
+	from, err := e.resources.remains(change.Request.Context(), e.typ, p.name())
+	if err != nil || from == nil {
+		return nil, err
+	}
+	d := from.Value.deleted()
+	change.Old, change.New = d.Resource, e.start(change.Request, p, d.Resource)
+	if !strings.EqualFold(d.Resource.ID, p.id(e.typ)) || !e.typ.SoftDelete.Recovers(*change) {
+		return nil, e.typ.SoftDelete.Taken(d)
+	}
+	return from, nil
 }
 
 // start is the resource before the body is applied.
@@ -172,107 +180,6 @@ func (e *endpoint) locate(p place, b *body, old, next *Resource) error {
 	return nil
 }
 
-// commit lets the type complete the resource and writes it, in one step with
-// the presence of what it is in. A resource that is recovered comes from where
-// deleted ones are.
-func (e *endpoint) commit(ctx context.Context, c container, change Change, from *store.Item[deletedDocument]) (outcome, error) {
-	t, next := e.typ, change.New
-	done := outcome{resource: next, created: change.Old == nil, work: e.begin(change.Request, change)}
-	var also []store.Op
-	change.Also = func(ops ...store.Op) { also = append(also, ops...) }
-	if err := e.prepare(ctx, change, done.work); err != nil {
-		return done, err
-	}
-	if t.Storage != nil {
-		err := t.Storage.Put(ctx, c.parent, change)
-		if errors.Is(err, ErrNotFound) {
-			return done, noParent.New("write", strings.Join(t.segments(), "/"), c.parent.ID)
-		}
-		return done, err
-	}
-	condition := store.At(next.Version)
-	if next.Version == 0 {
-		condition = store.Absent()
-		also = append(also, e.resources.exists(c.group, store.At(c.group.Version)))
-	}
-	if c.parent != nil && c.parent.Version != 0 && e.parent.typ.Storage == nil {
-		also = append(also, e.resources.exists(c.parent, store.Present()))
-	}
-	if done.work != nil {
-		op, err := e.resources.operations.PutOp(done.work.ID, *done.work, store.Absent())
-		if err != nil {
-			return done, err
-		}
-		also = append(also, op)
-		e.resources.works.hold(done.work.ID, next.ID)
-	}
-	var err error
-	if from != nil {
-		err = e.resources.recover(ctx, *from, next, also...)
-	} else {
-		err = e.save(ctx, next, condition, also)
-	}
-	if err != nil && done.work != nil {
-		e.resources.works.release(done.work.ID)
-	}
-	return done, err
-}
-
-// prepare completes the resource: its state, what the type computes, what a
-// proxy does not have.
-func (e *endpoint) prepare(ctx context.Context, change Change, work *operation) error {
-	t, next := e.typ, change.New
-	if !t.Proxy && !t.Stateless {
-		state := stateSucceeded
-		switch {
-		case work != nil && change.Old == nil:
-			state = stateCreating
-		case work != nil:
-			state = stateUpdating
-		}
-		if err := setState(next, state); err != nil {
-			return err
-		}
-	}
-	if t.Put != nil {
-		if err := t.Put(ctx, change); err != nil {
-			return err
-		}
-	}
-	if t.Proxy {
-		next.Location, next.Tags = "", nil
-	}
-	return nil
-}
-
-// save writes the resource, and words it when its name is another one's.
-func (e *endpoint) save(ctx context.Context, next *Resource, condition store.Condition, also []store.Op) error {
-	created := next.Version == 0
-	err := e.resources.Save(ctx, e.typ, next, condition, also...)
-	var conflict *store.ConflictError
-	if e.typ.Global && created && errors.As(err, &conflict) && conflict.Index == 1 {
-		return e.taken(ctx, next.Name)
-	}
-	return err
-}
-
-// taken refuses a name that another resource has, live or deleted.
-func (e *endpoint) taken(ctx context.Context, name string) error {
-	if e.typ.SoftDelete != nil {
-		from, err := e.resources.remains(ctx, e.typ, name)
-		if err != nil {
-			return err
-		}
-		if from != nil {
-			return e.typ.SoftDelete.Taken(from.Value.deleted())
-		}
-	}
-	if e.typ.NameTaken != nil {
-		return e.typ.NameTaken(name)
-	}
-	return nameTaken.New(name, e.typ.Name)
-}
-
 // CheckConditions holds If-Match and If-None-Match (RFC 9110, section 13.1)
 // against what is there, nil when nothing is.
 func CheckConditions(r *azapi.Request, current *Resource) error {
@@ -299,71 +206,4 @@ func tagListed(list, tag string) bool {
 		}
 	}
 	return false
-}
-
-func (e *endpoint) delete(w http.ResponseWriter, r *azapi.Request) error {
-	p, err := e.place(r, 0)
-	if err != nil {
-		return err
-	}
-	found, err := e.load(r.Context(), p)
-	if errors.Is(err, ErrNotFound) {
-		return e.deleteNothing(w, r, p)
-	}
-	if err != nil {
-		return err
-	}
-	if err := CheckConditions(r, found); err != nil {
-		return err
-	}
-	if e.typ.underWay(found) {
-		return underWay.New(found.State(), found.ID).SetHeader("Retry-After", "1")
-	}
-	if err := e.remove(r.Context(), p, found); errors.Is(err, ErrNotFound) {
-		return e.deleteNothing(w, r, p)
-	} else if err != nil {
-		return err
-	}
-	if e.typ.Ended != nil {
-		if err := e.typ.Ended(r, found); err != nil {
-			return err
-		}
-	}
-	status := http.StatusOK
-	if e.typ.DeleteStatus != 0 {
-		status = e.typ.DeleteStatus
-	}
-	if status == http.StatusAccepted { // whoever takes it for long-running finds its end
-		return e.resources.Accept(w, r, Accepted{Namespace: e.typ.namespace(), Location: found.Location})
-	}
-	w.WriteHeader(status)
-	return nil
-}
-
-// deleteNothing answers 204, unless the subscription or group is not there either.
-func (e *endpoint) deleteNothing(w http.ResponseWriter, r *azapi.Request, p place) error {
-	if r.Header.Get("If-Match") != "" {
-		return stale.New(r.Header.Get("If-Match"), "If-Match", "")
-	}
-	if _, err := e.resources.Group(r.Context(), p.subscription, p.group); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (e *endpoint) remove(ctx context.Context, p place, found *Resource) error {
-	if e.typ.Storage == nil {
-		return e.resources.Destroy(ctx, e.types, found)
-	}
-	parent, err := e.parent.load(ctx, p.above(e))
-	if err != nil {
-		return err
-	}
-	if e.typ.Delete != nil {
-		if err := e.typ.Delete(ctx, found); err != nil {
-			return err
-		}
-	}
-	return e.typ.Storage.Delete(ctx, parent, found)
 }
