@@ -88,6 +88,8 @@ type RoleDefinition struct {
 	AssignableScopes []string     `json:"assignableScopes"`
 	CreatedOn        string       `json:"createdOn,omitempty"` // RFC 3339
 	UpdatedOn        string       `json:"updatedOn,omitempty"` // RFC 3339
+	CreatedBy        string       `json:"createdBy,omitempty"` // object id; "" of built-in roles
+	UpdatedBy        string       `json:"updatedBy,omitempty"`
 }
 
 // Assignment gives a role to a principal at a scope
@@ -104,6 +106,8 @@ type Assignment struct {
 	CreatedOn     string `json:"createdOn"` // RFC 3339
 	UpdatedOn     string `json:"updatedOn"` // RFC 3339
 	CreatedBy     string `json:"createdBy"`
+	UpdatedBy     string `json:"updatedBy,omitempty"`
+	Delegated     string `json:"delegatedManagedIdentityResourceId,omitempty"` // kept and returned, without effect
 }
 
 // ID is the assignment's ARM id.

@@ -58,6 +58,12 @@ var (
 		Why:    "Names of roles are unique in a tenant.",
 		Fix:    "Use another name.",
 	}
+	ErrRoleLimit = &fault.Kind{
+		Code: "RoleDefinitionLimitExceeded", Status: http.StatusBadRequest, Link: chain.LinkAccess,
+		Format: "Role definition limit exceeded. No more role definitions can be created (code: RoleDefinitionLimitExceeded).",
+		Why:    "A tenant has at most 5000 custom roles.",
+		Fix:    "Delete custom roles that are not used.",
+	}
 	ErrRoleHasAssignments = &fault.Kind{
 		Code: "RoleDefinitionHasAssignments", Status: http.StatusConflict, Link: chain.LinkAccess,
 		Format: "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments).",

@@ -102,5 +102,17 @@ func (p *Permission) covering(action Action) coverage {
 	}
 }
 
+// Held returns the permission sets that grants give the principal at a scope,
+// those with a condition included. The lists inside are shared.
+func Held(p Principal, scope string, grants []Grant) []Permission {
+	var held []Permission
+	for i := range grants {
+		if p.is(grants[i].Assignment.PrincipalID) && contains(grants[i].Assignment.Scope, scope) {
+			held = append(held, grants[i].Role.Permissions...)
+		}
+	}
+	return held
+}
+
 // Grants reports whether the role grants the action without a condition.
 func (r *RoleDefinition) Grants(action Action) bool { return r.covering(action) == covers }

@@ -14,6 +14,7 @@ import (
 // Limits of a custom role
 // (https://learn.microsoft.com/azure/role-based-access-control/custom-roles).
 const (
+	maxRoles            = 5000 // custom ones of a tenant
 	maxRoleName         = 512  // characters
 	maxRoleDescription  = 2048 // characters
 	maxAssignableScopes = 2000
@@ -74,7 +75,7 @@ func (q *RoleQuery) selects(role *RoleDefinition) bool {
 
 // PutRole writes a custom role under its GUID and reports whether it is new.
 // Type and times are set here.
-// Errors: ErrInvalidRoleID, ErrBadRequest, ErrInvalidCondition, ErrRoleNameExists, and
+// Errors: ErrInvalidRoleID, ErrBadRequest, ErrInvalidCondition, ErrRoleNameExists, ErrRoleLimit, and
 // store.ErrConflict when the condition, which is about the role of that id, does not hold.
 func (b *Book) PutRole(ctx context.Context, role RoleDefinition, condition store.Condition) (item store.Item[RoleDefinition], created bool, err error) {
 	if err := checkRole(&role); err != nil {
@@ -100,11 +101,16 @@ func (b *Book) putRole(ctx context.Context, role RoleDefinition, condition store
 	if !condition.Holds(!created, have.Version) {
 		return item, false, &store.ConflictError{Exists: !created, Have: have.Version}
 	}
+	if created {
+		if err := b.checkRoom(ctx); err != nil {
+			return item, false, err
+		}
+	}
 	role.UpdatedOn = b.timestamp()
 	role.CreatedOn = role.UpdatedOn
 	own := store.Absent()
 	if !created {
-		own, role.CreatedOn = store.At(have.Version), have.Value.CreatedOn
+		own, role.CreatedOn, role.CreatedBy = store.At(have.Version), have.Value.CreatedOn, have.Value.CreatedBy
 	}
 	write, err := b.roles.PutOp(role.ID, role, own)
 	if err != nil {
@@ -133,6 +139,19 @@ func (b *Book) putRole(ctx context.Context, role RoleDefinition, condition store
 		return item, false, fmt.Errorf("writing role %s: %w", role.ID, err)
 	}
 	return store.Item[RoleDefinition]{Key: role.ID, Version: versions[0], Value: role}, created, nil
+}
+
+// checkRoom refuses one custom role too many. Writers at the same moment may
+// exceed the limit by their number, as they may in Azure.
+func (b *Book) checkRoom(ctx context.Context) error {
+	page, err := b.store.List(ctx, b.roleNames.Kind, store.Query{Limit: maxRoles})
+	if err != nil {
+		return fmt.Errorf("counting custom roles: %w", err)
+	}
+	if len(page.Docs) >= maxRoles {
+		return ErrRoleLimit.New()
+	}
+	return nil
 }
 
 // checkRole validates what a client may say about a custom role.

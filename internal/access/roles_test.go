@@ -2,6 +2,8 @@ package access
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,5 +141,32 @@ func TestPutRoleRefuses(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.kind)
 			}
 		})
+	}
+}
+
+func TestCustomRolesAreLimited(t *testing.T) {
+	b, _ := newBook(t)
+	ctx := t.Context()
+	var ops []store.Op
+	for i := range maxRoles - 1 {
+		op, err := b.roleNames.PutOp(fmt.Sprintf("role %d", i), guid(i), store.Absent())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ops = append(ops, op)
+	}
+	for batch := range slices.Chunk(ops, 100) {
+		if _, err := b.store.Apply(ctx, batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := b.PutRole(ctx, customRole(90, "the last"), store.Always()); err != nil {
+		t.Fatalf("role %d: got %v, want none", maxRoles, err)
+	}
+	if _, _, err := b.PutRole(ctx, customRole(91, "too many"), store.Always()); !errors.Is(err, ErrRoleLimit) {
+		t.Errorf("role %d: got %v, want %v", maxRoles+1, err, ErrRoleLimit)
+	}
+	if _, _, err := b.PutRole(ctx, customRole(90, "changed"), store.Always()); err != nil {
+		t.Errorf("a change at the limit: got %v, want none", err)
 	}
 }

@@ -1,6 +1,7 @@
 package authorization
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,10 @@ type assignmentProperties struct {
 	PrincipalID      string  `json:"principalId"`
 	PrincipalType    string  `json:"principalType"`
 	Scope            string  `json:"scope"`
-	Description      *string `json:"description,omitempty"`
+	Description      *string `json:"description"`
 	Condition        *string `json:"condition"`
 	ConditionVersion *string `json:"conditionVersion"`
+	Delegated        *string `json:"delegatedManagedIdentityResourceId"`
 	CreatedOn        string  `json:"createdOn"`
 	UpdatedOn        string  `json:"updatedOn"`
 	CreatedBy        string  `json:"createdBy"`
@@ -42,8 +44,8 @@ type assignmentProperties struct {
 func assignmentOf(a access.Assignment) assignment {
 	return assignment{ID: a.ID(), Name: a.Name, Type: typeAssignment, Properties: assignmentProperties{
 		RoleDefinitionID: definitionID(a.Scope, a.RoleID), PrincipalID: a.PrincipalID, PrincipalType: a.PrincipalType, Scope: a.Scope,
-		Description: optional(a.Description), Condition: optional(a.Condition), ConditionVersion: optional(a.Version),
-		CreatedOn: a.CreatedOn, UpdatedOn: a.UpdatedOn, CreatedBy: a.CreatedBy, UpdatedBy: a.CreatedBy,
+		Description: optional(a.Description), Condition: optional(a.Condition), ConditionVersion: optional(a.Version), Delegated: optional(a.Delegated),
+		CreatedOn: a.CreatedOn, UpdatedOn: a.UpdatedOn, CreatedBy: a.CreatedBy, UpdatedBy: cmp.Or(a.UpdatedBy, a.CreatedBy),
 	}}
 }
 
@@ -63,6 +65,7 @@ type assignmentBody struct {
 		Description      string `json:"description"`
 		Condition        string `json:"condition"`
 		ConditionVersion string `json:"conditionVersion"`
+		Delegated        string `json:"delegatedManagedIdentityResourceId"`
 	} `json:"properties"`
 }
 
@@ -85,7 +88,8 @@ func (h *handlers) putAssignment(w http.ResponseWriter, r *azapi.Request) error 
 	}
 	written, created, err := h.Book.PutAssignment(r.Context(), access.Assignment{
 		Name: r.Param("name"), Scope: scope, RoleID: role, PrincipalID: p.PrincipalID, PrincipalType: p.PrincipalType,
-		Description: p.Description, Condition: p.Condition, Version: p.ConditionVersion, CreatedBy: r.Caller.ObjectID,
+		Description: p.Description, Condition: p.Condition, Version: p.ConditionVersion, Delegated: p.Delegated,
+		CreatedBy: r.Caller.ObjectID, UpdatedBy: r.Caller.ObjectID,
 	}, store.Always())
 	if err != nil {
 		return err
@@ -117,18 +121,31 @@ func (h *handlers) principalType(ctx context.Context, id, said string) (string, 
 	if !chain.IsGUID(id) {
 		return "", access.ErrInvalidPrincipalID.New()
 	}
-	_, err := h.Directory.ByObjectID(ctx, id)
+	found, err := h.Directory.Object(ctx, id)
 	switch {
-	case errors.Is(err, directory.ErrPrincipalNotFound) && said == "":
+	case errors.Is(err, directory.ErrObjectNotFound) && said == "":
 		return "", noPrincipal.New(strings.ReplaceAll(id, "-", ""), h.TenantID)
-	case errors.Is(err, directory.ErrPrincipalNotFound):
+	case errors.Is(err, directory.ErrObjectNotFound):
 		return said, nil
 	case err != nil:
 		return "", fmt.Errorf("looking up principal %s: %w", id, err)
-	case said != "" && !strings.EqualFold(said, access.PrincipalServicePrincipal):
-		return "", otherPrincipalType.New(id, access.PrincipalServicePrincipal, said)
 	}
-	return access.PrincipalServicePrincipal, nil
+	kind := typeOf(found)
+	if said != "" && !strings.EqualFold(said, kind) {
+		return "", otherPrincipalType.New(id, kind, said)
+	}
+	return kind, nil
+}
+
+func typeOf(o directory.Object) string {
+	switch {
+	case o.User != nil:
+		return access.PrincipalUser
+	case o.Group != nil:
+		return access.PrincipalGroup
+	default:
+		return access.PrincipalServicePrincipal
+	}
 }
 
 func (h *handlers) getAssignment(w http.ResponseWriter, r *azapi.Request) error {
@@ -161,17 +178,30 @@ func (h *handlers) deleteAssignment(w http.ResponseWriter, r *azapi.Request) err
 // listAssignments lists the assignments at, above and below a scope
 // (https://learn.microsoft.com/rest/api/authorization/role-assignments/list-for-scope).
 func (h *handlers) listAssignments(w http.ResponseWriter, r *azapi.Request) error {
+	return h.list(w, r, func(a access.Assignment) arm.Entry { return arm.Entry{ID: a.ID(), Value: assignmentOf(a)} })
+}
+
+func (h *handlers) listInstances(w http.ResponseWriter, r *azapi.Request) error {
+	return h.list(w, r, func(a access.Assignment) arm.Entry {
+		wire := instanceOf(a)
+		return arm.Entry{ID: wire.ID, Value: wire}
+	})
+}
+
+// list answers with the assignments of the request's scope and filter, each as entry makes it.
+func (h *handlers) list(w http.ResponseWriter, r *azapi.Request, entry func(access.Assignment) arm.Entry) error {
 	scope, err := h.scopeOf(r, 3)
 	if err != nil {
 		return err
 	}
 	filter, err := arm.ParseFilter(r.Query("$filter"), arm.Grammar{
-		Properties: []string{"principalId", "roleDefinitionId"}, Functions: map[string]int{"atscope": 0, "assignedto": 1},
+		Properties: []string{"principalId", "roleDefinitionId"}, Functions: map[string]int{"atscope": 0, "assignedto": 1, "astarget": 0},
 	})
 	if err != nil {
 		return err
 	}
 	var entries []arm.Entry
+	subject := assignmentSubject{h: h, r: r, scope: scope, groups: map[string][]string{}}
 	query := access.AssignmentQuery{Scope: scope}
 	for {
 		page, next, err := h.Book.Assignments(r.Context(), query)
@@ -179,8 +209,9 @@ func (h *handlers) listAssignments(w http.ResponseWriter, r *azapi.Request) erro
 			return err
 		}
 		for _, a := range page {
-			if filter.Matches(assignmentSubject{h: h, r: r, a: a, scope: scope}) {
-				entries = append(entries, arm.Entry{ID: a.ID(), Value: assignmentOf(a)})
+			subject.a = a
+			if filter.Matches(subject) {
+				entries = append(entries, entry(a))
 			}
 		}
 		if next == "" {
@@ -192,10 +223,11 @@ func (h *handlers) listAssignments(w http.ResponseWriter, r *azapi.Request) erro
 
 // assignmentSubject is an assignment that a filter is held against.
 type assignmentSubject struct {
-	h     *handlers
-	r     *azapi.Request
-	a     access.Assignment
-	scope string // that was asked for
+	h      *handlers
+	r      *azapi.Request
+	a      access.Assignment
+	scope  string              // that was asked for
+	groups map[string][]string // by member, as far as they were asked for
 }
 
 func (s assignmentSubject) Property(name string) string {
@@ -206,14 +238,27 @@ func (s assignmentSubject) Property(name string) string {
 }
 
 // Call decides atScope(): at the scope or above it; and assignedTo('id'): to
-// the principal or a group that it is in.
+// the principal or a group that it is in; and asTarget(): to the caller.
 func (s assignmentSubject) Call(name string, args []string) bool {
-	if name == "atscope" {
+	switch name {
+	case "atscope":
 		return chain.Contains(s.a.Scope, s.scope)
+	case "astarget":
+		return s.assignedTo(s.r.Caller.ObjectID)
+	default:
+		return s.assignedTo(args[0])
 	}
-	if strings.EqualFold(s.a.PrincipalID, args[0]) {
+}
+
+func (s assignmentSubject) assignedTo(id string) bool {
+	if strings.EqualFold(s.a.PrincipalID, id) {
 		return true
 	}
-	principal, err := s.h.Directory.ByObjectID(s.r.Context(), args[0])
-	return err == nil && slices.ContainsFunc(principal.Groups, func(group string) bool { return strings.EqualFold(group, s.a.PrincipalID) })
+	groups, known := s.groups[id]
+	if !known {
+		// Who is not in the directory is in no group.
+		groups, _ = s.h.Directory.MemberOf(s.r.Context(), id)
+		s.groups[id] = groups
+	}
+	return slices.ContainsFunc(groups, func(group string) bool { return strings.EqualFold(group, s.a.PrincipalID) })
 }

@@ -29,6 +29,7 @@ const (
 type world struct {
 	*armtest.Server
 	book      *access.Book
+	directory *directory.Directory
 	principal *directory.Principal
 }
 
@@ -63,6 +64,7 @@ func start(t testing.TB) *world {
 			if _, err := d.EnsureTenant(t.Context(), directory.Tenant{ID: armtest.TenantID, Domain: "contoso.onmicrosoft.com"}); err != nil {
 				t.Fatal(err)
 			}
+			w.directory = d
 			var err error
 			if w.principal, err = d.CreateApplication(t.Context(), armtest.TenantID, "app"); err != nil {
 				t.Fatal(err)
@@ -320,7 +322,7 @@ func TestCustomRole(t *testing.T) {
 	w.Want(armtest.Request{Method: "PUT", Path: armtest.RG + assignments + "/" + guid(1), Body: body(definitions+"/"+guid(5), armtest.ObjectID(armtest.Nobody), "principalType", "ServicePrincipal")}, 201, "")
 	w.Want(armtest.Request{Path: account, As: armtest.Nobody}, 200, "")
 	w.Want(armtest.Request{Path: armtest.RG, As: armtest.Nobody}, 403, "AuthorizationFailed")
-	w.Want(armtest.Request{Method: "DELETE", Path: path}, 400, "RoleDefinitionHasAssignments")
+	w.Want(armtest.Request{Method: "DELETE", Path: path}, 409, "RoleDefinitionHasAssignments")
 
 	changed := role("Mine too", armtest.RG, armtest.S)
 	w.Want(armtest.Request{Method: "PUT", Path: path, As: armtest.Owner, Body: changed}, 201, "")

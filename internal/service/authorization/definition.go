@@ -28,12 +28,15 @@ type definitionProperties struct {
 	Permissions      []access.Permission `json:"permissions"`
 	CreatedOn        string              `json:"createdOn,omitempty"`
 	UpdatedOn        string              `json:"updatedOn,omitempty"`
+	CreatedBy        *string             `json:"createdBy"`
+	UpdatedBy        *string             `json:"updatedBy"`
 }
 
 func definitionOf(scope string, role access.RoleDefinition) definition {
 	return definition{ID: definitionID(scope, role.ID), Name: role.ID, Type: typeDefinition, Properties: definitionProperties{
 		RoleName: role.Name, Type: role.Type, Description: role.Description, AssignableScopes: role.AssignableScopes,
 		Permissions: role.Permissions, CreatedOn: role.CreatedOn, UpdatedOn: role.UpdatedOn,
+		CreatedBy: optional(role.CreatedBy), UpdatedBy: optional(role.UpdatedBy),
 	}}
 }
 
@@ -168,6 +171,7 @@ func (h *handlers) putDefinition(w http.ResponseWriter, r *azapi.Request) error 
 	p := body.Properties
 	role := access.RoleDefinition{
 		ID: r.Param("name"), Name: p.RoleName, Description: p.Description, AssignableScopes: p.AssignableScopes, Permissions: p.Permissions,
+		CreatedBy: r.Caller.ObjectID, UpdatedBy: r.Caller.ObjectID,
 	}
 	if err := h.checkScopes(r, p.AssignableScopes); err != nil {
 		return err

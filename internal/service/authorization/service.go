@@ -24,9 +24,14 @@ type Options struct {
 const (
 	assignments = "/providers/Microsoft.Authorization/roleAssignments"
 	definitions = "/providers/Microsoft.Authorization/roleDefinitions"
+	instances   = "/providers/Microsoft.Authorization/roleAssignmentScheduleInstances"
+	denials     = "/providers/Microsoft.Authorization/denyAssignments"
+	permissions = "/providers/Microsoft.Authorization/permissions"
+	classic     = "/providers/Microsoft.Authorization/classicAdministrators"
 
 	typeAssignment = "Microsoft.Authorization/roleAssignments"
 	typeDefinition = "Microsoft.Authorization/roleDefinitions"
+	typeInstance   = "Microsoft.Authorization/roleAssignmentScheduleInstances"
 )
 
 // Operations are the rows of management.azure.com's table that this package serves.
@@ -39,14 +44,18 @@ func Operations(o Options) []azapi.Operation {
 	return []azapi.Operation{
 		{Name: "ListRoleAssignments", Method: http.MethodGet, Pattern: "/{scope...}" + assignments, Action: azapi.Control(typeAssignment + "/read"), Scope: above, Handle: h.listAssignments},
 		{Name: "GetRoleAssignment", Method: http.MethodGet, Pattern: "/{scope...}" + assignments + "/{name}", Action: azapi.Control(typeAssignment + "/read"), Handle: h.getAssignment},
-		{Name: "PutRoleAssignment", Method: http.MethodPut, Pattern: "/{scope...}" + assignments + "/{name}", Action: azapi.Control(typeAssignment + "/write"), Handle: h.putAssignment},
-		{Name: "DeleteRoleAssignment", Method: http.MethodDelete, Pattern: "/{scope...}" + assignments + "/{name}", Action: azapi.Control(typeAssignment + "/delete"), Handle: h.deleteAssignment},
+		{Name: "PutRoleAssignment", Method: http.MethodPut, Pattern: "/{scope...}" + assignments + "/{name}", Action: azapi.Control(typeAssignment + "/write"), Attributes: h.written, Handle: h.putAssignment},
+		{Name: "DeleteRoleAssignment", Method: http.MethodDelete, Pattern: "/{scope...}" + assignments + "/{name}", Action: azapi.Control(typeAssignment + "/delete"), Attributes: h.deleted, Handle: h.deleteAssignment},
 		{Name: "ListRoleDefinitionsOfTenant", Method: http.MethodGet, Pattern: definitions, Action: anyone, Handle: h.listDefinitions},
 		{Name: "GetRoleDefinitionOfTenant", Method: http.MethodGet, Pattern: definitions + "/{name}", Action: anyone, Handle: h.getDefinitionOfTenant},
 		{Name: "ListRoleDefinitions", Method: http.MethodGet, Pattern: "/{scope...}" + definitions, Action: readRoles, Scope: above, Handle: h.listDefinitions},
 		{Name: "GetRoleDefinition", Method: http.MethodGet, Pattern: "/{scope...}" + definitions + "/{name}", Action: readRoles, Handle: h.getDefinition},
 		{Name: "PutRoleDefinition", Method: http.MethodPut, Pattern: "/{scope...}" + definitions + "/{name}", Action: azapi.Control(typeDefinition + "/write"), Handle: h.putDefinition},
 		{Name: "DeleteRoleDefinition", Method: http.MethodDelete, Pattern: "/{scope...}" + definitions + "/{name}", Action: azapi.Control(typeDefinition + "/delete"), Handle: h.deleteDefinition},
+		{Name: "ListRoleAssignmentScheduleInstances", Method: http.MethodGet, Pattern: "/{scope...}" + instances, Action: azapi.Control(typeInstance + "/read"), Scope: above, Handle: h.listInstances},
+		{Name: "ListDenyAssignments", Method: http.MethodGet, Pattern: "/{scope...}" + denials, Action: azapi.Control("Microsoft.Authorization/denyAssignments/read"), Scope: above, Handle: h.listNothing},
+		{Name: "ListPermissions", Method: http.MethodGet, Pattern: "/{scope...}" + permissions, Action: azapi.Control("Microsoft.Authorization/permissions/read"), Scope: above, Handle: h.listPermissions},
+		{Name: "ListClassicAdministrators", Method: http.MethodGet, Pattern: "/{scope...}" + classic, Action: azapi.Control("Microsoft.Authorization/classicAdministrators/read"), Scope: above, Handle: h.listNothing},
 	}
 }
 
