@@ -20,6 +20,7 @@ import (
 	"github.com/aksess/aksess/internal/gateway"
 	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/service"
+	"github.com/aksess/aksess/internal/service/containerservice"
 	"github.com/aksess/aksess/internal/store"
 	"github.com/aksess/aksess/internal/store/memory"
 	"github.com/aksess/aksess/internal/store/sqlite"
@@ -42,6 +43,8 @@ type App struct {
 	pool     *issuer.KeyPool
 	tokens   *entra.TokenService
 	services *service.Services
+	clusters containerservice.Driver // nil: issuers only
+	attached AttachedCluster         // nil unless one is
 	machine  *machine
 	files    string // folder of the files that clients are pointed at
 	closers  []func() error
@@ -66,6 +69,9 @@ func Open(ctx context.Context, config Config) (_ *App, err error) {
 	a.Directory = directory.New(a.Store, directory.Options{Now: a.config.Now, NewID: a.config.NewID})
 	a.Book = access.NewBook(a.Store, a.config.Now)
 	a.Issuers = issuer.New(issuer.Options{Store: a.Store, Pool: a.pool, Now: a.config.Now, NewID: a.config.NewID})
+	if err := a.openClusters(ctx); err != nil {
+		return nil, err
+	}
 	a.Resources = arm.NewResources(a.Store)
 	a.closers = append(a.closers, func() error { a.Resources.Close(); return nil })
 	if err := a.bootstrap(ctx); err != nil {
@@ -75,6 +81,7 @@ func Open(ctx context.Context, config Config) (_ *App, err error) {
 		return nil, err
 	}
 	a.maintain()
+	a.keepClusters()
 	return a, nil
 }
 

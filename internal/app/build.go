@@ -34,7 +34,7 @@ func (a *App) build(ctx context.Context) error {
 	})
 	a.closers = append(a.closers, func() error { remote.Close(); return nil })
 	a.tokens = entra.New(entra.Options{
-		Directory: a.Directory, Keys: jose.Sources{a.Issuers, issuer.Gone{TenantID: a.Account.TenantID}, remote}, Store: a.Store, Pool: a.pool,
+		Directory: a.Directory, Keys: a.keySources(issuer.Gone{TenantID: a.Account.TenantID}, remote), Store: a.Store, Pool: a.pool,
 		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, DevicePage: a.DevicePage, Known: faults.known(),
 	})
 	a.machine = newMachine(a, rand.Text())
@@ -42,7 +42,7 @@ func (a *App) build(ctx context.Context) error {
 		Store: a.Store, Directory: a.Directory, Book: a.Book, Grants: grants, Issuers: a.Issuers, Resources: a.Resources,
 		Tenant: resources.Tenant{ID: a.Account.TenantID, Name: tenantName, Domain: tenantDomain, Country: tenantCountry},
 		CA:     a.ca.PEM(), Now: a.config.Now, NewID: a.config.NewID,
-		Log: a.config.Log, AcceptUnknown: a.config.AcceptUnknown,
+		Log: a.config.Log, AcceptUnknown: a.config.AcceptUnknown, Clusters: a.clusters,
 	})
 	if err != nil {
 		return fmt.Errorf("listing the services: %w", err)

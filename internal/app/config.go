@@ -36,6 +36,8 @@ type Config struct {
 	// "throttle=keyvault:3:5"; see FaultForms.
 	Faults []string
 
+	Clusters Clusters // what is behind managed clusters; issuers only when zero
+
 	Now     func() time.Time  // time.Now when nil
 	NewID   func() string     // random GUIDs when nil
 	Log     *slog.Logger      // discards when nil

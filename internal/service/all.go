@@ -43,7 +43,8 @@ type Deps struct {
 	CA        []byte // PEM of the authority that signs for Azure's hosts
 	Now       func() time.Time
 	NewID     func() string
-	Log       *slog.Logger // discards when nil
+	Log       *slog.Logger            // discards when nil
+	Clusters  containerservice.Driver // what is behind the clusters; issuers only when nil
 	// AcceptUnknown stores resources of types that are not served as they are sent.
 	AcceptUnknown bool
 }
@@ -54,6 +55,9 @@ type Services struct {
 	// Resume takes up what a stop interrupted and ends what is overdue; call it
 	// at start and now and then.
 	Resume func(ctx context.Context) error
+	// StartClusters starts the clusters that should run and gives those that run
+	// the keys of now; call it at start and now and then.
+	StartClusters func(ctx context.Context) error
 	// SubnetOf names the virtual network's subnet that an address belongs to, and
 	// the services that it has endpoints for.
 	SubnetOf func(origin access.Origin) (id string, endpoints []string)
@@ -69,13 +73,15 @@ func All(d Deps) (*Services, error) {
 	settings := appconfig.New(appconfig.Settings{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
 	clusters := containerservice.New(containerservice.Clusters{
 		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
+		Driver: d.Clusters, Log: d.Log,
 	})
 	networks := network.New(network.Options{Resources: d.Resources, Store: d.Store, NewID: d.NewID})
 	workspaces := monitor.New(monitor.Options{Resources: d.Resources, Store: d.Store, Now: d.Now, NewID: d.NewID})
 	files := storage.Config{Store: d.Store, Now: d.Now, NewID: d.NewID}
 	types := slices.Concat(
 		managedidentity.Types(managedidentity.Options{Directory: d.Directory, Resources: d.Resources, TenantID: d.Tenant.ID}),
-		[]*arm.Type{secrets.Type(), settings.Type(), clusters.Type()},
+		[]*arm.Type{secrets.Type(), settings.Type()},
+		clusters.Types(),
 		storageaccount.Types(d.Resources, files),
 		networks.Types(),
 		[]*arm.Type{workspaces.Type()},
@@ -113,6 +119,6 @@ func All(d Deps) (*Services, error) {
 		(&graph.Graph{Directory: d.Directory, Now: d.Now, NewID: d.NewID}).Service(),
 	}
 	return &Services{
-		Hosts: hosts, Resume: d.Resources.Resume, SubnetOf: networks.SubnetOf,
+		Hosts: hosts, Resume: d.Resources.Resume, StartClusters: clusters.StartAll, SubnetOf: networks.SubnetOf,
 	}, nil
 }

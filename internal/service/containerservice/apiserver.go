@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/chain"
@@ -43,6 +44,9 @@ func (s *Clusters) Service() *azapi.Service {
 // authenticated serves a handler to holders of the cluster's token only.
 func (s *Clusters) authenticated(handle func(http.ResponseWriter, *azapi.Request, host) error) azapi.Handler {
 	return func(w http.ResponseWriter, r *azapi.Request) error {
+		if s.Driver != nil {
+			return clusterNotFound.New(r.Host) // its API server is elsewhere
+		}
 		item, err := s.hosts.Get(r.Context(), r.Host)
 		if errors.Is(err, store.ErrNotFound) {
 			return clusterNotFound.New(r.Host)
@@ -225,4 +229,9 @@ func checkAudiences(audiences []string) error {
 		}
 	}
 	return nil
+}
+
+// expiryOf is when a token that lives so long ends, as TokenRequest's status says it.
+func expiryOf(now time.Time, seconds int64) string {
+	return now.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339)
 }

@@ -6,14 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/aksess/aksess/internal/arm"
-	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/cluster/driver"
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/issuer"
 	"github.com/aksess/aksess/internal/store"
@@ -22,20 +21,37 @@ import (
 // TypeCluster is the resource type of a cluster.
 const TypeCluster = "Microsoft.ContainerService/managedClusters"
 
-const (
-	defaultVersion = "1.36.3"
-	kindHost       = "containerservice.host" // API server's host name → host
-)
+const kindHost = "containerservice.host" // API server's host name → host
 
-// Clusters keeps the clusters and answers for those without an API server.
+// Driver runs what is behind the clusters. All its methods may be called again,
+// after an interruption too.
+type Driver interface {
+	// Issuer is the issuer that signs the clusters' tokens, "" when they sign with
+	// the keys that they are given.
+	Issuer() string
+	// Start brings a cluster up and returns when its API server is ready. For one
+	// that runs it takes over changed keys.
+	Start(ctx context.Context, spec driver.Spec) error
+	// Stop ends a cluster and keeps its data.
+	Stop(ctx context.Context, id string) error
+	// Delete ends a cluster and removes its data.
+	Delete(ctx context.Context, id string) error
+	// Kubeconfig makes a user's kubeconfig, which stays the same over time.
+	Kubeconfig(ctx context.Context, spec driver.Spec, user driver.User) ([]byte, error)
+}
+
+// Clusters keeps the clusters and answers for those without an API server. All
+// fields but Driver and Log are required.
 type Clusters struct {
 	Store     store.Store
 	Resources *arm.Resources
 	Issuers   *issuer.Issuers
 	Directory *directory.Directory
+	Driver    Driver // nil: issuer only
 	CA        []byte // PEM of the authority that signs for *.azmk8s.io, for kubeconfigs
 	TenantID  string // of the subscription
 	NewID     func() string
+	Log       *slog.Logger
 
 	hosts store.Collection[host]
 }
@@ -50,77 +66,90 @@ type host struct {
 
 // private is the cluster's own state.
 type private struct {
-	IssuerID    string `json:"issuerId"`
-	IssuerURL   string `json:"issuerUrl"`
-	Token       string `json:"token"`
-	FQDN        string `json:"fqdn"`
-	PrincipalID string `json:"principalId"` // of the system-assigned identity
-	KubeletID   string `json:"kubeletId"`
-	KubeletApp  string `json:"kubeletApp"`
+	IssuerID  string `json:"issuerId"`
+	IssuerURL string `json:"issuerUrl"`
+	Token     string `json:"token"` // of the issuer-only driver's one user
+	FQDN      string `json:"fqdn"`
 }
 
-// New returns the service. All exported fields of c are required.
+// New returns the service.
 func New(c Clusters) *Clusters {
 	c.hosts = store.Collection[host]{Store: c.Store, Kind: kindHost}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	return &c
 }
 
-var (
-	clusterName = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]$`)
-	version     = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
-	dnsPrefix   = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9-]{0,52}[a-zA-Z0-9]$`)
-)
+// Types are the resource types of Microsoft.ContainerService.
+func (s *Clusters) Types() []*arm.Type {
+	return []*arm.Type{s.clusterType(), s.poolType(), maintenanceType()}
+}
 
-// Type is the resource type Microsoft.ContainerService/managedClusters
+// clusterType is Microsoft.ContainerService/managedClusters
 // (https://learn.microsoft.com/rest/api/aks/managed-clusters).
-func (s *Clusters) Type() *arm.Type {
-	return &arm.Type{
+func (s *Clusters) clusterType() *arm.Type {
+	t := &arm.Type{
 		Name:         TypeCluster,
 		DeleteStatus: 204, // at once; a 202 would owe the client an address to poll
-		ValidName: func(name string) error {
-			if !clusterName.MatchString(name) {
-				return badCluster.New(fmt.Sprintf("The value of parameter resourceName is invalid. Error details: '%.64s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit. Please see https://aka.ms/aks-naming-rules for more details.", name))
-			}
-			return nil
-		},
-		Put:     s.put,
-		Written: s.written,
-		Delete:  s.delete,
+		ValidName:    checkClusterName,
+		Put:          s.put,
+		Written:      s.written,
+		Delete:       s.delete,
 		Actions: []arm.PostAction{
 			{Name: "listClusterAdminCredential", Handle: s.adminCredential},
 			{Name: "listClusterUserCredential", Handle: s.userCredential},
+			{Name: "listClusterMonitoringUserCredential", Handle: s.monitoringCredential},
+			{Name: "start", Handle: s.startCluster},
+			{Name: "stop", Handle: s.stopCluster},
+			{Name: "rotateServiceAccountSigningKeys", Handle: s.rotateSigningKeys},
+			{Name: "rotateClusterCertificates", Handle: rotateCertificates},
 		},
+		Operations: s.operations(),
 	}
+	if s.Driver != nil {
+		t.Work, t.Read = s.work, s.read
+	}
+	return t
 }
 
-// properties are the members of a cluster that are understood; all others are kept.
-type properties struct {
-	KubernetesVersion    string `json:"kubernetesVersion"`
-	DNSPrefix            string `json:"dnsPrefix"`
-	NodeResourceGroup    string `json:"nodeResourceGroup"`
-	DisableLocalAccounts bool   `json:"disableLocalAccounts"`
-	AgentPoolProfiles    []map[string]any
-	OIDCIssuerProfile    struct{ Enabled bool } `json:"oidcIssuerProfile"`
+var clusterName = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]$`)
+
+func checkClusterName(name string) error {
+	if !clusterName.MatchString(name) {
+		return invalid("resourceName", fmt.Sprintf("'%.64s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit", name))
+	}
+	return nil
 }
 
-func (s *Clusters) put(_ context.Context, c arm.Change) error {
+func (s *Clusters) put(ctx context.Context, c arm.Change) error {
+	if err := checkPatch(c); err != nil {
+		return err
+	}
 	p, err := read(c.New)
 	if err != nil {
 		return err
 	}
-	if err := p.validate(c.Old); err != nil {
+	before, err := readOld(c.Old)
+	if err != nil {
 		return err
 	}
-	merged := map[string]any{}
-	if err := c.New.Decode(&merged); err != nil {
-		return badCluster.New("The cluster's properties must be an object.")
+	if err := p.validate(before); err != nil {
+		return err
+	}
+	merged, err := raw(c.New)
+	if err != nil {
+		return err
 	}
 	own, err := s.own(c, p)
 	if err != nil {
 		return err
 	}
-	fill(merged, c, p, own)
-	if err := s.identity(c, own); err != nil {
+	f := filling{merged: merged, change: c, sent: p, own: own, issuerURL: s.issuerURL(own)}
+	if err := f.fill(); err != nil {
+		return err
+	}
+	if err := s.identities(ctx, c, merged); err != nil {
 		return err
 	}
 	version, _ := merged["kubernetesVersion"].(string) // a string: see properties
@@ -135,159 +164,100 @@ func (s *Clusters) put(_ context.Context, c arm.Change) error {
 	return c.New.SetProperties(merged)
 }
 
-// read decodes a cluster's properties.
-func read(r *arm.Resource) (properties, error) {
-	var p properties
-	err := r.Decode(&p)
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &kind) && kind.Field != "":
-		return p, badCluster.New(fmt.Sprintf("The cluster's properties are not valid: the value of '%s' is a %s, which is not expected there.", kind.Field, kind.Value))
-	case err != nil:
-		return p, badCluster.New("The cluster's properties are not valid.")
+// raw are the properties as they are, with members that nothing here knows.
+func raw(r *arm.Resource) (map[string]any, error) {
+	merged := map[string]any{}
+	if err := r.Decode(&merged); err != nil {
+		return nil, badCluster.New("The cluster's properties must be an object.")
 	}
-	return p, nil
+	return merged, nil
 }
 
-// validate refuses what AKS refuses, changes of what is fixed at creation among
-// it (https://learn.microsoft.com/azure/aks/use-oidc-issuer).
-func (p properties) validate(old *arm.Resource) error {
-	if !dnsPrefix.MatchString(p.DNSPrefix) {
-		return badCluster.New(fmt.Sprintf("The value of parameter dnsPrefix is invalid: '%.64s' must be 1 to 54 letters, digits and hyphens.", p.DNSPrefix))
+func ownOf(r *arm.Resource) (private, error) {
+	var own private
+	if err := json.Unmarshal(r.Private, &own); err != nil {
+		return own, fmt.Errorf("reading the state of cluster %q: %w", r.Name, err)
 	}
-	if p.KubernetesVersion != "" && !version.MatchString(p.KubernetesVersion) {
-		return badCluster.New(fmt.Sprintf("The value of parameter kubernetesVersion is invalid: '%.64s' must be of the form 1.33 or 1.33.2.", p.KubernetesVersion))
-	}
-	if old == nil {
-		return nil
-	}
-	before, err := read(old)
-	switch {
-	case err != nil:
-		return err
-	case before.DNSPrefix != p.DNSPrefix:
-		return fixedProperty.New("dnsPrefix")
-	case before.OIDCIssuerProfile.Enabled && !p.OIDCIssuerProfile.Enabled:
-		return issuerStays.New()
-	}
-	return nil
+	return own, nil
 }
 
 // own returns the cluster's own state, made on create. Every cluster has an
 // issuer; the profile says whether its URL is shown. The issuer is written with
 // the cluster, so that neither is there without the other.
 func (s *Clusters) own(c arm.Change, p properties) (private, error) {
-	var own private
 	if c.Old != nil {
-		err := json.Unmarshal(c.Old.Private, &own)
-		return own, err
+		return ownOf(c.Old)
 	}
 	created, write, err := s.Issuers.Prepare(c.New.Location, s.TenantID)
 	if err != nil {
-		return own, fmt.Errorf("creating the issuer of cluster %q: %w", c.New.Name, err)
+		return private{}, fmt.Errorf("creating the issuer of cluster %q: %w", c.New.Name, err)
 	}
 	c.Also(write)
 	random := make([]byte, 36)
 	rand.Read(random) // never fails: see crypto/rand.Read
 	return private{
 		IssuerID: created.ID, IssuerURL: created.URL, Token: base64.RawURLEncoding.EncodeToString(random[4:]),
-		FQDN:        strings.ToLower(p.DNSPrefix) + "-" + hex.EncodeToString(random[:4]) + ".hcp." + c.New.Location + ".azmk8s.io",
-		PrincipalID: s.NewID(), KubeletID: s.NewID(), KubeletApp: s.NewID(),
+		FQDN: strings.ToLower(p.prefix()) + "-" + hex.EncodeToString(random[:4]) + ".hcp." + c.New.Location + ".azmk8s.io",
 	}, nil
 }
 
-// written makes the issuer's key, so that the first token finds it.
+// issuerURL is the issuer of the cluster's tokens: its own, or the one that the
+// driver's cluster has.
+func (s *Clusters) issuerURL(own private) string {
+	if s.Driver != nil && s.Driver.Issuer() != "" {
+		return s.Driver.Issuer()
+	}
+	return own.IssuerURL
+}
+
+// read shows the issuer of the driver that is behind the clusters now, which
+// may be another one than when the cluster was written.
+func (s *Clusters) read(_ context.Context, r *arm.Resource) error {
+	p, err := read(r)
+	if err != nil || !p.OIDCIssuerProfile.Enabled {
+		return err
+	}
+	own, err := ownOf(r)
+	if err != nil {
+		return err
+	}
+	merged, err := raw(r)
+	if err != nil {
+		return err
+	}
+	merged["oidcIssuerProfile"] = map[string]any{"enabled": true, "issuerURL": s.issuerURL(own)}
+	return r.SetProperties(merged)
+}
+
+// written makes the issuer's key, so that the first token finds it, and removes
+// the identities of add-ons that were switched off.
 func (s *Clusters) written(ctx context.Context, r *arm.Resource) error {
-	var own private
-	if err := json.Unmarshal(r.Private, &own); err != nil {
+	own, err := ownOf(r)
+	if err != nil {
+		return err
+	}
+	if err := s.dropUnused(ctx, r); err != nil {
 		return err
 	}
 	return s.Issuers.MakeKey(ctx, own.IssuerID)
 }
 
-// fill sets what AKS computes, and leaves what was sent.
-func fill(merged map[string]any, c arm.Change, p properties, own private) {
-	id, _ := chain.ParseID(c.New.ID) // parsed before it came here
-	setDefault(merged, "kubernetesVersion", defaultVersion)
-	merged["currentKubernetesVersion"] = merged["kubernetesVersion"]
-	group := p.NodeResourceGroup
-	if group == "" {
-		group = "MC_" + id.ResourceGroup + "_" + c.New.Name + "_" + c.New.Location
+// delete ends the cluster and its issuer: its tokens are no longer accepted.
+func (s *Clusters) delete(ctx context.Context, r *arm.Resource) error {
+	own, err := ownOf(r)
+	if err != nil {
+		return err
 	}
-	merged["nodeResourceGroup"] = group
-	merged["fqdn"] = own.FQDN
-	merged["azurePortalFQDN"] = strings.Replace(own.FQDN, ".hcp.", ".portal.hcp.", 1)
-	merged["provisioningState"] = "Succeeded"
-	merged["powerState"] = map[string]any{"code": "Running"}
-	setDefault(merged, "enableRBAC", true)
-	setDefault(merged, "supportPlan", "KubernetesOfficial")
-	setDefault(merged, "maxAgentPools", 100)
-	if p.OIDCIssuerProfile.Enabled {
-		merged["oidcIssuerProfile"] = map[string]any{"enabled": true, "issuerURL": own.IssuerURL}
-	} else if merged["oidcIssuerProfile"] != nil {
-		merged["oidcIssuerProfile"] = map[string]any{"enabled": false}
-	}
-	kubelet := "/subscriptions/" + id.Subscription + "/resourceGroups/" + group +
-		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + c.New.Name + "-agentpool"
-	merged["identityProfile"] = map[string]any{"kubeletidentity": map[string]any{
-		"resourceId": kubelet, "clientId": own.KubeletApp, "objectId": own.KubeletID,
-	}}
-	network, ok := merged["networkProfile"].(map[string]any)
-	if !ok {
-		network = map[string]any{"networkPlugin": "azure"}
-		merged["networkProfile"] = network
-	}
-	setDefault(network, "loadBalancerSku", "standard")
-	setDefault(network, "outboundType", "loadBalancer")
-	setDefault(network, "serviceCidr", "10.0.0.0/16")
-	setDefault(network, "dnsServiceIP", "10.0.0.10")
-	pools, _ := merged["agentPoolProfiles"].([]any)
-	for _, entry := range pools {
-		if pool, ok := entry.(map[string]any); ok {
-			setDefault(pool, "mode", "System")
-			setDefault(pool, "osType", "Linux")
-			setDefault(pool, "type", "VirtualMachineScaleSets")
-			setDefault(pool, "orchestratorVersion", merged["kubernetesVersion"])
-			pool["currentOrchestratorVersion"] = pool["orchestratorVersion"]
-			pool["provisioningState"] = "Succeeded"
-			pool["powerState"] = map[string]any{"code": "Running"}
+	if s.Driver != nil {
+		if err := s.Driver.Delete(ctx, own.IssuerID); err != nil {
+			return err
 		}
 	}
-}
-
-func setDefault(m map[string]any, name string, value any) {
-	if m[name] == nil || m[name] == "" {
-		m[name] = value
-	}
-}
-
-// identity fills the ids of a system-assigned identity.
-func (s *Clusters) identity(c arm.Change, own private) error {
-	var sent map[string]any
-	if len(c.New.Identity) == 0 || json.Unmarshal(c.New.Identity, &sent) != nil {
-		return nil
-	}
-	if kind, _ := sent["type"].(string); strings.Contains(strings.ToLower(kind), "systemassigned") {
-		sent["principalId"], sent["tenantId"] = own.PrincipalID, s.TenantID
-	}
-	encoded, err := json.Marshal(sent)
-	c.New.Identity = encoded
-	return err
-}
-
-// delete ends the cluster's issuer: its tokens are no longer accepted.
-func (s *Clusters) delete(ctx context.Context, r *arm.Resource) error {
-	var own private
-	if err := json.Unmarshal(r.Private, &own); err != nil {
+	if err := s.dropIdentities(ctx, r); err != nil {
 		return err
 	}
 	if err := s.Issuers.Delete(ctx, own.IssuerID); err != nil {
 		return fmt.Errorf("deleting the issuer of cluster %q: %w", r.Name, err)
 	}
 	return s.hosts.Delete(ctx, own.FQDN, store.Always())
-}
-
-// expiryOf is when a token that lives so long ends, as TokenRequest's status says it.
-func expiryOf(now time.Time, seconds int64) string {
-	return now.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339)
 }

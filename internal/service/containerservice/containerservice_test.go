@@ -119,7 +119,8 @@ func TestCluster(t *testing.T) {
 	}
 	w.Want(apptest.Request{URL: cluster, Audience: "https://vault.azure.net"}, 401, "")
 	w.Want(apptest.Request{Method: "POST", URL: cluster + "/listClusterAdminCredential", As: nobody}, 403, "AuthorizationFailed")
-	w.Want(apptest.Request{Method: "PATCH", URL: cluster, Body: `{"properties":{"disableLocalAccounts":true}}`}, 200, "")
+	w.Want(apptest.Request{Method: "PATCH", URL: cluster, Body: `{"properties":{"disableLocalAccounts":true}}`}, 400, "InvalidRequestContent")
+	w.Want(apptest.Request{Method: "PUT", URL: cluster, Body: body(map[string]any{"disableLocalAccounts": true})}, 200, "")
 	w.Want(apptest.Request{Method: "POST", URL: cluster + "/listClusterAdminCredential"}, 400, "GetCredentialNotAllowed")
 }
 
@@ -132,12 +133,12 @@ func TestIssuerIsShownWhenEnabled(t *testing.T) {
 	if got := w.Put(clusters+"/none", body(map[string]any{"oidcIssuerProfile": nil}), 201); got.Get("properties.oidcIssuerProfile") != "" {
 		t.Errorf("without profile: got %s", got.Body)
 	}
-	enabled := w.Want(apptest.Request{Method: "PATCH", URL: cluster, Body: `{"properties":{"oidcIssuerProfile":{"enabled":true}}}`}, 200, "")
+	enabled := w.Want(apptest.Request{Method: "PUT", URL: cluster, Body: body(nil)}, 200, "")
 	if !strings.HasPrefix(enabled.Get("properties.oidcIssuerProfile.issuerURL"), "https://westeurope.oic.") {
 		t.Errorf("enabled: got %s", enabled.Body)
 	}
 	w.Want(apptest.Request{Method: "PUT", URL: cluster, Body: body(off)}, 400, "OIDCIssuerFeatureCannotBeDisabled")
-	w.Want(apptest.Request{Method: "PATCH", URL: cluster, Body: `{"properties":{"oidcIssuerProfile":null}}`}, 400, "OIDCIssuerFeatureCannotBeDisabled")
+	w.Want(apptest.Request{Method: "PUT", URL: cluster, Body: body(map[string]any{"oidcIssuerProfile": nil})}, 400, "OIDCIssuerFeatureCannotBeDisabled")
 }
 
 func TestClusterValidation(t *testing.T) {
@@ -170,7 +171,7 @@ func TestTokenRequest(t *testing.T) {
 	w := apptest.New(t, nil)
 	created := w.Put(cluster, body(nil), 201)
 	config := admin(t, w, cluster, "listClusterAdminCredential")
-	if config.CurrentContext != "blue" || string(config.Clusters[0].Cluster.CA) != "the authority" {
+	if config.CurrentContext != "blue-admin" || string(config.Clusters[0].Cluster.CA) != "the authority" {
 		t.Errorf("kubeconfig: got %+v", config)
 	}
 	const account = "/api/v1/namespaces/widemo/serviceaccounts/wi-demo-sa"
