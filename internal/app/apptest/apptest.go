@@ -70,7 +70,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 		pool.Close()
 		_ = w.Store.Close() // memory has nothing to lose
 	})
-	w.Directory = directory.New(w.Store, directory.Options{Now: w.Now, NewID: w.NewID})
+	w.Directory = directory.New(w.Store, directory.Options{Now: w.Now, NewID: w.NewID, PasswordWork: 1})
 	w.Book = access.NewBook(w.Store, w.Now)
 	w.Issuers = issuer.New(issuer.Options{Store: w.Store, Pool: pool, Now: w.Now, NewID: w.NewID})
 	w.Resources = arm.NewResources(w.Store)
@@ -105,6 +105,7 @@ func (w *World) bootstrap(t testing.TB) {
 		t.Fatal(err)
 	}
 	w.Assign(Owner, "Owner", Subscription)
+	w.Register(Owner, directory.ReadWriteAll)
 }
 
 // Assign gives a caller a built-in role at a scope.
@@ -119,6 +120,18 @@ func (w *World) Assign(caller, role, scope string) {
 	}, store.Always())
 	if err != nil {
 		w.T.Fatalf("assigning %q to %s: %v", role, caller, err)
+	}
+}
+
+// Register makes an application of a caller, with permissions on the directory.
+func (w *World) Register(caller string, permissions ...string) {
+	w.T.Helper()
+	_, err := w.Directory.Register(w.T.Context(), directory.Principal{
+		TenantID: TenantID, ObjectID: ObjectID(caller), AppID: AppID(caller), AppObjectID: guid('c', caller),
+		Type: directory.TypeApplication, DisplayName: caller, Directory: permissions,
+	})
+	if err != nil {
+		w.T.Fatalf("registering %s: %v", caller, err)
 	}
 }
 

@@ -75,6 +75,7 @@ func audienceOf(host string) string {
 	host, _, _ = strings.Cut(host, ":")
 	for suffix, audience := range map[string]string{
 		".vault.azure.net": "https://vault.azure.net", ".azconfig.io": "https://azconfig.io", ".core.windows.net": "https://storage.azure.com",
+		"graph.microsoft.com": "https://graph.microsoft.com",
 	} {
 		if strings.HasSuffix(host, suffix) {
 			return audience
