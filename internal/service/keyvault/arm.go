@@ -42,7 +42,7 @@ func (s *Secrets) Type() *arm.Type {
 		Put:        s.putVault,
 		SoftDelete: s.softDelete(),
 	}
-	t.Operations = append(s.deletedOperations(t), azapi.Operation{
+	t.Operations = append(slices.Concat(s.deletedOperations(t), s.hsmOperations()), azapi.Operation{
 		Name:    "UpdateVaultAccessPolicy",
 		Method:  http.MethodPut,
 		Pattern: "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{name}/accessPolicies/{kind}",

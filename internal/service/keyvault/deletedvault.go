@@ -153,6 +153,13 @@ func (s *Secrets) purgeVault(t *arm.Type, w http.ResponseWriter, r *azapi.Reques
 	return s.Resources.Accept(w, r, arm.Accepted{Namespace: "Microsoft.KeyVault", Location: found.Resource.Location})
 }
 
+// nameAnswer is the answer to a check of a name.
+type nameAnswer struct {
+	Available bool   `json:"nameAvailable"`
+	Reason    string `json:"reason,omitempty"`
+	Message   string `json:"message,omitempty"`
+}
+
 // checkName says whether a vault could have a name
 // (https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/check-name-availability).
 func (s *Secrets) checkName(w http.ResponseWriter, r *azapi.Request) error {
@@ -169,11 +176,7 @@ func (s *Secrets) checkName(w http.ResponseWriter, r *azapi.Request) error {
 	case !strings.EqualFold(body.Type, TypeVault):
 		return badVault.New("The parameter type has an invalid value. It must be " + TypeVault + ".")
 	}
-	var answer struct {
-		Available bool   `json:"nameAvailable"`
-		Reason    string `json:"reason,omitempty"`
-		Message   string `json:"message,omitempty"`
-	}
+	var answer nameAnswer
 	taken, err := s.taken(r, *body.Name)
 	invalid := validVaultName(*body.Name)
 	switch {

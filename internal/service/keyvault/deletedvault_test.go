@@ -183,3 +183,19 @@ func TestVaultNames(t *testing.T) {
 	}
 	w.Want(post(keyVault+"/checkNameAvailability", `[`), 400, "InvalidRequestContent")
 }
+
+// TestNoManagedHSMs is what az asks for beside the vaults.
+func TestNoManagedHSMs(t *testing.T) {
+	w := apptest.New(t, nil)
+	for _, path := range []string{"/managedHSMs", "/deletedManagedHSMs"} {
+		if got := w.Want(apptest.Request{URL: keyVault + path}, 200, ""); got.Body != `{"value":[]}` {
+			t.Errorf("%s: got %s", path, got.Body)
+		}
+	}
+	for name, want := range map[string]string{"free-name": "true", "a_b": "false"} {
+		if got := w.Want(post(keyVault+"/checkMhsmNameAvailability", map[string]any{"name": name}), 200, ""); got.Get("nameAvailable") != want {
+			t.Errorf("%q: got %s, want %s", name, got.Body, want)
+		}
+	}
+	w.Want(apptest.Request{URL: keyVault + "/managedHSMs", As: nobody}, 403, "AuthorizationFailed")
+}
