@@ -3,9 +3,8 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/aksess/aksess/internal/store"
 )
 
 // Entry is one line of a listing: a blob, or what the names of several begin with.
@@ -18,7 +17,7 @@ type Entry struct {
 // and the name to continue after, "" at the end. With a delimiter, names that
 // have it after the prefix are one entry.
 func (b *Blobs) List(ctx context.Context, c Container, delimiter string, p Page) ([]Entry, string, error) {
-	entries := make([]Entry, 0, min(p.Limit, store.DefaultLimit))
+	var entries []Entry
 	for {
 		page := p
 		page.Limit = p.Limit - len(entries)
@@ -26,6 +25,7 @@ func (b *Blobs) List(ctx context.Context, c Container, delimiter string, p Page)
 		if err != nil {
 			return nil, "", fmt.Errorf("listing blobs: %w", err)
 		}
+		entries = slices.Grow(entries, len(items))
 		last := "" // the prefix that the loop left off at
 		for _, item := range items {
 			if last != "" && strings.HasPrefix(item.Value.Name, last) {

@@ -19,7 +19,7 @@ const (
 )
 
 // world has one account with a container and a queue.
-func world(t *testing.T) *apptest.World {
+func world(t testing.TB) *apptest.World {
 	t.Helper()
 	w := apptest.New(t, nil)
 	setAccount(w, "")
@@ -196,5 +196,27 @@ func TestKeysNotPermitted(t *testing.T) {
 	setAccount(w, `"networkAcls":{"defaultAction":"Allow"},"allowSharedKeyAccess":false`)
 	if got := w.Do(signed(w, list, first, signature.SharedKey)); got.Status != 403 || got.Header.Get("x-ms-error-code") != "KeyBasedAuthenticationNotPermitted" {
 		t.Errorf("not permitted: got %d %s", got.Status, got.Body)
+	}
+}
+
+// BenchmarkList compares the credentials of one and the same request.
+func BenchmarkList(b *testing.B) {
+	w := world(b)
+	w.Assign(apptest.Owner, "Storage Blob Data Owner", accountID)
+	list := apptest.Request{URL: blobHost + "/con?restype=container&comp=list", Header: map[string]string{"x-ms-version": "2023-11-03"}}
+	secret := decoded(w, key(w, "0"))
+	for name, r := range map[string]apptest.Request{
+		"token": list, "key": signed(w, list, key(w, "0"), signature.SharedKey),
+		"sas": with(sas(w, secret, ofBlob("con"), "sr", "c", "sp", "l"), "GET", list.URL),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			w.T = b
+			for b.Loop() {
+				if got := w.Do(r); got.Status != 200 {
+					b.Fatalf("got %d %s", got.Status, got.Body)
+				}
+			}
+		})
 	}
 }
