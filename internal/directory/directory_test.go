@@ -285,8 +285,8 @@ func TestUpdate(t *testing.T) {
 	d, _, _ := start(t)
 	ctx := t.Context()
 	p := identity(t, d)
-	got, err := d.Update(ctx, p.ObjectID, func(p *Principal) error { p.Disabled, p.Groups = true, []string{"g"}; return nil })
-	if err != nil || !got.Disabled || len(got.Groups) != 1 {
+	got, err := d.Update(ctx, p.ObjectID, func(p *Principal) error { p.Disabled, p.Owners = true, []string{"o"}; return nil })
+	if err != nil || !got.Disabled || len(got.Owners) != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if read, err := d.ByAppID(ctx, tenantID, p.AppID); err != nil || !read.Disabled {

@@ -108,7 +108,7 @@ func (d *Directory) passwordIs(ctx context.Context, u *User, password string) (b
 
 // setPassword puts salt and digest of a password that a person chose into u.
 func (d *Directory) setPassword(ctx context.Context, u *User, password string) error {
-	if err := checkPassword(password); err != nil {
+	if err := ValidPassword(password); err != nil {
 		return err
 	}
 	return d.digestPassword(ctx, u, password, d.options.PasswordWork)
@@ -135,7 +135,8 @@ func (d *Directory) derive(ctx context.Context, password string, salt []byte, it
 	return pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 }
 
-func checkPassword(password string) error {
+// ValidPassword refuses a password that Entra ID would not take: ErrPasswordWeak.
+func ValidPassword(password string) error {
 	var lower, upper, digit, other int
 	for _, r := range password {
 		switch {

@@ -31,7 +31,6 @@ type Principal struct {
 	DisplayName string    `json:"displayName"`
 	ResourceID  string    `json:"resourceId"` // ARM id of a managed identity, as created
 	Disabled    bool      `json:"disabled,omitempty"`
-	Groups      []string  `json:"groups,omitempty"`
 	Created     time.Time `json:"created"`
 
 	// NoService says that the application has no service principal, not yet or

@@ -125,8 +125,8 @@ func (g *Graph) owners(r *azapi.Request, b body) ([]string, error) {
 		return nil, err
 	}
 	for _, owner := range owners {
-		if _, ok, err := g.object(r, owner); err != nil || !ok {
-			return nil, wire(cmpError(err, directory.ErrObjectNotFound), applicationKind(), owner)
+		if err := g.exists(r, owner); err != nil {
+			return nil, err
 		}
 	}
 	o, ok, err := g.object(r, r.Caller.ObjectID)
@@ -139,12 +139,13 @@ func (g *Graph) owners(r *azapi.Request, b body) ([]string, error) {
 	return owners, nil
 }
 
-// cmpError is the first error that is one.
-func cmpError(err, otherwise error) error {
-	if err != nil {
-		return err
+// exists refuses an id that names nothing in the caller's tenant.
+func (g *Graph) exists(r *azapi.Request, id string) error {
+	_, ok, err := g.object(r, id)
+	if err == nil && !ok {
+		return notFound.New(id)
 	}
-	return otherwise
+	return err
 }
 
 // changeApplication puts the body into the record.
@@ -256,8 +257,8 @@ func (g *Graph) addOwner(w http.ResponseWriter, r *azapi.Request, p *directory.P
 	if err != nil {
 		return err
 	}
-	if _, ok, err := g.object(r, owner); err != nil || !ok {
-		return wire(cmpError(err, directory.ErrObjectNotFound), principalKind(), owner)
+	if err := g.exists(r, owner); err != nil {
+		return err
 	}
 	_, err = g.Directory.Update(r.Context(), p.ObjectID, func(p *directory.Principal) error {
 		list := of(p)

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,55 +45,6 @@ func parseFilter(input string, of *kind) (filter, error) {
 		err = p.unexpected(p.tokens[0])
 	}
 	return f, err
-}
-
-// token is a word, a sign or, quoted, a string.
-type token struct {
-	text   string
-	quoted bool
-	at     int
-}
-
-func lex(input string) ([]token, error) {
-	var tokens []token
-	for i := 0; i < len(input); {
-		switch c := input[i]; {
-		case c == ' ' || c == '\t':
-			i++
-		case strings.IndexByte("(),:/", c) >= 0:
-			tokens = append(tokens, token{text: string(c), at: i})
-			i++
-		case c == '\'':
-			value, length, ok := lexString(input[i:])
-			if !ok {
-				return nil, badFilter.New(fmt.Sprintf("There is an unterminated string literal at position %d", i))
-			}
-			tokens = append(tokens, token{text: value, quoted: true, at: i})
-			i += length
-		default:
-			length := strings.IndexAny(input[i:]+" ", " \t(),:/'")
-			tokens = append(tokens, token{text: input[i : i+length], at: i})
-			i += length
-		}
-	}
-	return tokens, nil
-}
-
-// lexString reads a string in single quotes, in which two of them are one.
-func lexString(input string) (value string, length int, ok bool) {
-	var b strings.Builder
-	for i := 1; i < len(input); i++ {
-		if input[i] != '\'' {
-			b.WriteByte(input[i])
-			continue
-		}
-		if i+1 == len(input) || input[i+1] != '\'' {
-			return b.String(), i + 1, true
-		}
-		b.WriteByte('\'')
-		i++
-	}
-	return "", 0, false
 }
 
 type parser struct {
@@ -218,27 +168,6 @@ func (p *parser) comparison() (filter, error) {
 }
 
 func (p *parser) unsupported(name string) error { return noFilter.New(name, p.of.name) }
-
-// matcher decides about a value, which is absent when it is not ok.
-type matcher func(value string, ok bool) bool
-
-func equal(want string) matcher {
-	return func(value string, ok bool) bool { return ok && strings.EqualFold(value, want) }
-}
-
-// functions of a property and a string.
-var functions = map[string]func(want string) matcher{
-	"startswith": func(want string) matcher {
-		return func(value string, ok bool) bool {
-			return ok && len(value) >= len(want) && strings.EqualFold(value[:len(want)], want)
-		}
-	},
-	"endswith": func(want string) matcher {
-		return func(value string, ok bool) bool {
-			return ok && len(value) >= len(want) && strings.EqualFold(value[len(value)-len(want):], want)
-		}
-	},
-}
 
 // function parses (property,'value') after the function's name.
 func (p *parser) function(build func(string) matcher) (filter, error) {
@@ -369,36 +298,4 @@ func (p *parser) element(name string, variable token) (matcher, error) {
 		return nil, p.unexpected(first)
 	}
 	return p.textual(name)
-}
-
-// text returns a string property; it is not ok when there is none.
-func (o object) text(name string) (string, bool) {
-	switch value := o[name].(type) {
-	case string:
-		return value, true
-	case json.RawMessage:
-		var s *string
-		if json.Unmarshal(value, &s) == nil && s != nil {
-			return *s, true
-		}
-	}
-	return "", false
-}
-
-func (o object) flag(name string) bool {
-	value, _ := o[name].(bool)
-	return value
-}
-
-func (o object) texts(name string) []string {
-	switch value := o[name].(type) {
-	case []string:
-		return value
-	case json.RawMessage:
-		var list []string
-		if json.Unmarshal(value, &list) == nil {
-			return list
-		}
-	}
-	return nil
 }

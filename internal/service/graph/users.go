@@ -170,6 +170,9 @@ func (g *Graph) updateUser(w http.ResponseWriter, r *azapi.Request) error {
 	password := ""
 	changed, err := g.Directory.UpdateUser(r.Context(), u.ObjectID, func(u *directory.User) (err error) {
 		password, err = changeUser(u, b)
+		if err == nil && password != "" {
+			err = directory.ValidPassword(password) // before anything is written
+		}
 		return err
 	})
 	if err == nil && password != "" {
