@@ -152,13 +152,13 @@ var (
 		Fix:    "open the page, enter the code and sign in",
 	}
 	deviceTooFast = &fault.Kind{
-		Code: "AADSTS70016", Inner: slowDown, Status: http.StatusBadRequest,
+		Code: "AADSTS70016", Inner: slowDown, Name: "too-fast", Status: http.StatusBadRequest,
 		Format: "OAuth 2.0 device flow error. Authorization is pending. Polling is faster than the interval.",
 		Why:    "the client polls at less than half of the interval that it was told; number and text are ours",
 		Fix:    "wait for interval seconds between two polls",
 	}
 	deviceDeclined = &fault.Kind{
-		Code: "AADSTS65004", Inner: authorizationDeclined, Status: http.StatusBadRequest,
+		Code: "AADSTS65004", Inner: authorizationDeclined, Name: "device", Status: http.StatusBadRequest,
 		Format: "User declined to consent to access the app.",
 		Why:    "the person at the sign-in page chose Cancel; the number that Entra sends here is not public",
 		Fix:    "start again",
