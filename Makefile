@@ -9,7 +9,7 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test clients e2e e2e-terraform bench check generate cross clean
+.PHONY: help build demo test clients e2e e2e-terraform e2e-az bench check generate cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ e2e-terraform: build ## the real Terraform and azurerm provider apply, change, i
 	TERRAFORM_BIN_DIR="$$(tools/terraform/build)" && KUBE_BIN_DIR="$$(tools/kubernetes/build)" && AZ_BIN_DIR="$$(tools/az/build -newest)" && \
 	export TERRAFORM_BIN_DIR KUBE_BIN_DIR AZ_BIN_DIR && \
 	cd test/terraform && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m ./...
+
+e2e-az: build ## the Azure command line, the newest and Debian's, against a local Azure
+	AZ_BIN_DIR="$$(tools/az/build)" && export AZ_BIN_DIR && cd test/az && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./...
 
 bench: build ## the side-by-side measurements of bench/README.md
 	cd bench && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) run .

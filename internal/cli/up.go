@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,69 +12,6 @@ import (
 
 	"github.com/aksess/aksess/internal/app"
 )
-
-// upFlags are the flags of commands that start a local Azure.
-type upFlags struct {
-	listen              string
-	ephemeral           bool
-	allowRemote         bool
-	passthrough         bool
-	clientAddress       string
-	tenant              string
-	subscription        string
-	allowPrivateIssuers bool
-	issuerCAs           []string
-	acceptUnknown       bool
-	machineIdentities   []string
-}
-
-func (f *upFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "address of the one port, TLS and proxy alike; port 0 takes a free one")
-	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep the state in memory and forget it at the end")
-	flags.BoolVar(&f.allowRemote, "allow-remote", false, "permit listening on an address that other machines reach")
-	flags.BoolVar(&f.passthrough, "passthrough", false, "let hosts that are not Azure's through to the network instead of refusing them with 403")
-	flags.StringVar(&f.clientAddress, "client-address", "", "public address that callers on this machine are seen to come from by resource firewalls (default 203.0.113.10)")
-	flags.StringVar(&f.tenant, "tenant", "", "tenant id of a new state (default a random GUID)")
-	flags.StringVar(&f.subscription, "subscription", "", "subscription id of a new state (default a random GUID)")
-	flags.BoolVar(&f.allowPrivateIssuers, "allow-private-issuers", false, "fetch the keys of OIDC issuers on loopback and private addresses too")
-	flags.StringArrayVar(&f.machineIdentities, "machine-identity", nil, "managed identity of this machine, for programs that ask its metadata service: client id, object id or resource id; it may be created later; may be repeated")
-	flags.BoolVar(&f.acceptUnknown, "accept-unknown", false, "store resources of types that are not served as they are sent, without meaning, so that a larger configuration can be applied")
-	flags.StringArrayVar(&f.issuerCAs, "issuer-ca", nil, "PEM file with certificates to trust for OIDC issuers, beside the system's; may be repeated")
-}
-
-func (f *upFlags) config() (app.Config, error) {
-	config := app.Config{
-		Listen: f.listen, AllowRemote: f.allowRemote, Passthrough: f.passthrough,
-		TenantID: f.tenant, SubscriptionID: f.subscription, AllowPrivateIssuers: f.allowPrivateIssuers,
-		AcceptUnknown: f.acceptUnknown, MachineIdentities: f.machineIdentities,
-	}
-	if f.clientAddress != "" {
-		address, err := netip.ParseAddr(f.clientAddress)
-		if err != nil {
-			return config, usageError{fmt.Errorf("--client-address %q is not an IP address", f.clientAddress)}
-		}
-		config.ClientAddress = address
-	}
-	if len(f.issuerCAs) == 0 {
-		return config, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	for _, file := range f.issuerCAs {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return config, fmt.Errorf("reading --issuer-ca: %w", err)
-		}
-		if !pool.AppendCertsFromPEM(text) {
-			return config, fmt.Errorf("--issuer-ca %s holds no PEM certificate", file)
-		}
-	}
-	config.IssuerCAs = pool
-	return config, nil
-}
 
 func newUp(c *common) *cobra.Command {
 	var flags upFlags
@@ -93,7 +28,9 @@ refuses all others. 'aksess run -- COMMAND' and 'eval "$(aksess env)"' point
 programs at it. The state survives a restart unless --ephemeral is given.`,
 		Example: `  aksess up
   aksess up --ephemeral --listen 127.0.0.1:4430
-  aksess up -o json > up.json &                 # tenant, subscription, proxy and deployer as data`,
+  aksess up -o json > up.json &                 # tenant, subscription, proxy and deployer as data
+  aksess up --cluster-driver control-plane      # clusters are real Kubernetes API servers
+  aksess up --fault throttle=arm:3:5            # Resource Manager throttles three times`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
@@ -188,6 +125,11 @@ type upReport struct {
 		ClientSecret string `json:"clientSecret"`
 		SecretFile   string `json:"secretFile"`
 	} `json:"deployer"`
+	User struct {
+		Name     string `json:"name"`
+		Password string `json:"password"`
+	} `json:"user"`
+	SignInPage string `json:"signInPage"`
 }
 
 func (c *common) printUp(a *app.App, output string) error {
@@ -195,7 +137,9 @@ func (c *common) printUp(a *app.App, output string) error {
 		ProxyURL: a.ProxyURL(), CAFile: a.CAFile(), State: a.Files(), TenantID: a.Account.TenantID, SubscriptionID: a.Account.SubscriptionID,
 	}
 	report.Deployer.ClientID, report.Deployer.SecretFile = a.Account.Deployer.ClientID, a.SecretFile()
+	report.User.Name, report.SignInPage = a.Account.User.Name, a.DevicePage()
 	if output != "table" {
+		report.User.Password = a.Account.User.Password
 		report.Deployer.ClientSecret = a.Account.Deployer.ClientSecret
 		return c.print(output, report)
 	}
@@ -206,12 +150,15 @@ func (c *common) printUp(a *app.App, output string) error {
   subscription  %s
   deployer      %s, Owner of the subscription; its secret is in
                 %s
+  user          %s, with the password in the same file
+  sign-in page  %s
 
 Run a program against it:     aksess run -- COMMAND
 Or set up this shell:         eval "$(aksess env)"
 As the deployer, with az:     aksess run -- az login --service-principal --tenant %[3]s \
                                 --username %[5]s --password "$(jq -r .clientSecret %[6]s)"
 Interrupt to stop.
-`, report.ProxyURL, report.CAFile, report.TenantID, report.SubscriptionID, report.Deployer.ClientID, report.Deployer.SecretFile)
+`, report.ProxyURL, report.CAFile, report.TenantID, report.SubscriptionID, report.Deployer.ClientID, report.Deployer.SecretFile,
+		report.User.Name, report.SignInPage)
 	return err
 }

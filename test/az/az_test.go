@@ -1,0 +1,255 @@
+package az
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// startLimit is how long a local Azure may take to answer; it takes 20 ms.
+const startLimit = time.Minute
+
+// variants are the releases of az, by the name of the program in AZ_BIN_DIR.
+var variants = map[string]string{"newest": "az", "debian": "az-debian"}
+
+func TestAz(t *testing.T) {
+	bin, tools := os.Getenv("AKSESS_BIN"), os.Getenv("AZ_BIN_DIR")
+	if bin == "" || tools == "" {
+		t.Fatal("AKSESS_BIN and AZ_BIN_DIR name no folders with aksess and az; make e2e-az sets them")
+	}
+	for variant, program := range variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			testscript.Run(t, testscript.Params{
+				Dir: "testdata",
+				Setup: func(e *testscript.Env) error {
+					return setup(e, bin, filepath.Join(tools, program))
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": compare, "set": set, "login": login},
+				Condition: func(name string) (bool, error) {
+					if _, known := variants[name]; !known {
+						return false, fmt.Errorf("there is no condition %q", name)
+					}
+					return name == variant, nil
+				},
+				RequireExplicitExec: true,
+				RequireUniqueNames:  true,
+			})
+		})
+	}
+}
+
+// azure is what `aksess up -o json` says of a local Azure.
+type azure struct {
+	ProxyURL       string `json:"proxyUrl"`
+	TenantID       string `json:"tenantId"`
+	SubscriptionID string `json:"subscriptionId"`
+	Deployer       struct {
+		ClientID     string `json:"clientId"`
+		ClientSecret string `json:"clientSecret"`
+	} `json:"deployer"`
+	User struct {
+		Name     string `json:"name"`
+		Password string `json:"password"`
+	} `json:"user"`
+	SignInPage string `json:"signInPage"`
+}
+
+// setup starts a local Azure for a script and points its az there.
+func setup(e *testscript.Env, bin, az string) error {
+	state := filepath.Join(e.WorkDir, ".state")
+	up := exec.Command(filepath.Join(bin, "aksess"), "up", "-o", "json", "--state", state, "--log-level", "error")
+	up.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	report, err := os.Create(filepath.Join(e.WorkDir, ".up.json"))
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	up.Stdout, up.Stderr = report, os.Stderr
+	if err := up.Start(); err != nil {
+		return err
+	}
+	e.Defer(func() {
+		_ = up.Process.Signal(syscall.SIGTERM)
+		_ = up.Wait() // it was asked to end
+	})
+	a, err := await(report.Name())
+	if err != nil {
+		return err
+	}
+	variables, err := exec.Command(filepath.Join(bin, "aksess"), "env", "--json", "--state", state).Output()
+	if err != nil {
+		return fmt.Errorf("aksess env: %w", err)
+	}
+	var environ map[string]string
+	if err := json.Unmarshal(variables, &environ); err != nil {
+		return err
+	}
+	for name, value := range environ {
+		e.Setenv(name, value)
+	}
+	return prepare(e, a, bin, az, state)
+}
+
+func prepare(e *testscript.Env, a *azure, bin, az, state string) error {
+	programs := filepath.Join(e.WorkDir, ".bin")
+	if err := os.Mkdir(programs, 0o700); err != nil {
+		return err
+	}
+	if err := os.Symlink(az, filepath.Join(programs, "az")); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"TENANT": a.TenantID, "SUBSCRIPTION": a.SubscriptionID, "CLIENT_ID": a.Deployer.ClientID, "CLIENT_SECRET": a.Deployer.ClientSecret,
+		"USER_NAME": a.User.Name, "USER_PASSWORD": a.User.Password, "SIGN_IN_PAGE": a.SignInPage, "STATE": state, "PROXY": a.ProxyURL,
+		"AZURE_CONFIG_DIR": filepath.Join(e.WorkDir, ".azure"), "AZURE_CORE_NO_COLOR": "true", "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
+		"PATH": programs + string(os.PathListSeparator) + bin + string(os.PathListSeparator) + e.Getenv("PATH"),
+		"HOME": e.WorkDir,
+	} {
+		e.Setenv(name, value)
+	}
+	return nil
+}
+
+// await waits for the report of a local Azure that answers.
+func await(path string) (*azure, error) {
+	var a azure
+	for until := time.Now().Add(startLimit); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &a) == nil {
+			return &a, nil
+		}
+	}
+	return nil, errors.New("the local Azure has not answered")
+}
+
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: login")
+	}
+	ts.Check(ts.Exec("az", "login", "--service-principal", "--tenant", ts.Getenv("TENANT"), "--username", ts.Getenv("CLIENT_ID"), "--password", ts.Getenv("CLIENT_SECRET")))
+}
+
+// printed is the JSON that the last exec printed.
+func printed(ts *testscript.TestScript) (value any) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile("stdout"))))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		ts.Fatalf("the output is not JSON: %v", err)
+	}
+	return value
+}
+
+func compare(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] json FILE")
+	}
+	var want any
+	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	decoder.UseNumber()
+	ts.Check(decoder.Decode(&want))
+	difference := holds(ts.Getenv, "", printed(ts), want)
+	switch {
+	case neg && difference == "":
+		ts.Fatalf("the output holds what %s says", args[0])
+	case !neg && difference != "":
+		ts.Fatalf("%s", difference)
+	}
+}
+
+// holds says where got does not hold what want says, "" if it does.
+func holds(getenv func(string) string, at string, got, want any) string {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := got.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%s: got %v, want an object", at, got)
+		}
+		for name, value := range want {
+			member, there := object[name]
+			if !there {
+				return fmt.Sprintf("%s.%s: is not there; there are %v", at, name, keys(object))
+			}
+			if difference := holds(getenv, at+"."+name, member, value); difference != "" {
+				return difference
+			}
+		}
+		return ""
+	case []any:
+		list, ok := got.([]any)
+		if !ok || len(list) != len(want) {
+			return fmt.Sprintf("%s: got %v, want a list of %d", at, got, len(want))
+		}
+		for i := range want {
+			if difference := holds(getenv, at+"["+strconv.Itoa(i)+"]", list[i], want[i]); difference != "" {
+				return difference
+			}
+		}
+		return ""
+	case string:
+		if text := fmt.Sprint(got); !pattern(os.Expand(want, getenv)).MatchString(text) {
+			return fmt.Sprintf("%s: got %q, want %q", at, text, want)
+		}
+		return ""
+	default:
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			return fmt.Sprintf("%s: got %v, want %v", at, got, want)
+		}
+		return ""
+	}
+}
+
+func keys(object map[string]any) (names []string) {
+	for name := range object {
+		names = append(names, name)
+	}
+	return names
+}
+
+// pattern is a text with <guid>, <time>, <text> and <number> in it.
+func pattern(text string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(text)
+	for name, expression := range map[string]string{
+		"<guid>": `[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`, "<time>": `\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:?\d\d)?`,
+		"<text>": `.+`, "<number>": `-?[0-9.]+`,
+	} {
+		quoted = strings.ReplaceAll(quoted, name, expression)
+	}
+	return regexp.MustCompile(`(?is)^` + quoted + `$`)
+}
+
+func set(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: set NAME PATH")
+	}
+	value := printed(ts)
+	for part := range strings.SplitSeq(args[1], ".") {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[part]
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(v) {
+				ts.Fatalf("%s: there is no element %s", args[1], part)
+			}
+			value = v[i]
+		default:
+			ts.Fatalf("%s: there is no %s in %v", args[1], part, value)
+		}
+	}
+	if value == nil {
+		ts.Fatalf("%s: is not there", args[1])
+	}
+	ts.Setenv(args[0], fmt.Sprint(value))
+}
