@@ -70,7 +70,9 @@ func All(d Deps) (*Services, error) {
 		d.Grants = d.Book
 	}
 	secrets := keyvault.New(keyvault.Secrets{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
-	settings := appconfig.New(appconfig.Settings{Store: d.Store, Resources: d.Resources, Now: d.Now, NewID: d.NewID})
+	settings := appconfig.New(appconfig.Settings{
+		Store: d.Store, Resources: d.Resources, Directory: d.Directory, TenantID: d.Tenant.ID, Now: d.Now, NewID: d.NewID,
+	})
 	clusters := containerservice.New(containerservice.Clusters{
 		Store: d.Store, Resources: d.Resources, Issuers: d.Issuers, Directory: d.Directory, CA: d.CA, TenantID: d.Tenant.ID, NewID: d.NewID,
 		Driver: d.Clusters, Log: d.Log,

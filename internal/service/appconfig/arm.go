@@ -2,7 +2,6 @@ package appconfig
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,6 +45,8 @@ func (s *Settings) Type() *arm.Type {
 		ValidName:  validStoreName,
 		NameTaken:  func(string) error { return nameUnavailable.New() },
 		Put:        s.putStore,
+		Written:    s.settleIdentity,
+		Delete:     s.endIdentity,
 		SoftDelete: s.softDelete(),
 	}
 	t.Actions = []arm.PostAction{
@@ -85,7 +86,7 @@ func (s *Settings) find(r *azapi.Request, drop int) (*arm.Resource, error) {
 }
 
 // putStore validates a store and fills what Azure computes.
-func (s *Settings) putStore(_ context.Context, c arm.Change) error {
+func (s *Settings) putStore(ctx context.Context, c arm.Change) error {
 	tier, err := tierOf(c.New)
 	if err != nil {
 		return err
@@ -111,7 +112,9 @@ func (s *Settings) putStore(_ context.Context, c arm.Change) error {
 	if err := s.putKeys(c, p.DisableLocalAuth); err != nil {
 		return err
 	}
-	dropNone(c.New)
+	if err := s.putIdentity(ctx, c); err != nil {
+		return err
+	}
 	return fill(c, days)
 }
 
@@ -149,16 +152,6 @@ func fill(c arm.Change, days int) error {
 func setDefault(m map[string]any, name string, value any) {
 	if m[name] == nil {
 		m[name] = value
-	}
-}
-
-// dropNone removes an identity of type None, which is how clients say that there is none.
-func dropNone(r *arm.Resource) {
-	var identity struct {
-		Type string `json:"type"`
-	}
-	if json.Unmarshal(r.Identity, &identity) == nil && strings.EqualFold(identity.Type, "None") {
-		r.Identity = nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
+	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/fault"
 	"github.com/aksess/aksess/internal/store"
 )
@@ -37,6 +38,8 @@ const (
 type Settings struct {
 	Store     store.Store
 	Resources *arm.Resources
+	Directory *directory.Directory
+	TenantID  string // of the stores' own identities
 	Now       func() time.Time
 	NewID     func() string // GUIDs
 

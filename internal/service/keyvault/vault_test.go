@@ -1,8 +1,10 @@
 package keyvault_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -30,6 +32,39 @@ func TestVaultDefaults(t *testing.T) {
 	if newer.Get("properties.enableRbacAuthorization") != "true" {
 		t.Errorf("created by the newer api-version: got %s", newer.Body)
 	}
+}
+
+// TestVaultEcho: azurerm compares lists in their order and permissions in their
+// case; what it sent must come back as it was.
+func TestVaultEcho(t *testing.T) {
+	w := apptest.New(t, nil)
+	entry := func(caller string) string {
+		return `{"tenantId":"` + apptest.TenantID + `","objectId":"` + apptest.ObjectID(caller) + `","permissions":{"keys":["Get","WrapKey"],"secrets":["Set","get","LIST"],"certificates":[],"storage":[]}}`
+	}
+	subnet := apptest.Subscription + "/resourceGroups/RG/providers/microsoft.network/virtualNetworks/VNet/subnets/Sub"
+	policies := `[` + entry("z") + `,` + entry("a") + `]`
+	acls := `{"bypass":"AzureServices","defaultAction":"Deny","ipRules":[{"value":"203.0.113.0/24"},{"value":"198.51.100.7/32"},{"value":"198.51.100.6"}],"virtualNetworkRules":[{"id":"` + subnet + `"}]}`
+	body := `{"location":"westeurope","tags":{},"properties":{"tenantId":"` + apptest.TenantID + `","sku":{"family":"A","name":"premium"},"accessPolicies":` + policies + `,"networkAcls":` + acls +
+		`,"enabledForDeployment":false,"enabledForDiskEncryption":true,"enabledForTemplateDeployment":false,"enableRbacAuthorization":false,"enableSoftDelete":true,"createMode":"default","publicNetworkAccess":"Enabled"}}`
+	put := apptest.Request{Method: "PUT", URL: "management.azure.com" + vaultID + "?api-version=2026-02-01", Body: body}
+	same := func(what, got, want string) {
+		t.Helper()
+		var a, b any
+		if json.Unmarshal([]byte(got), &a) != nil || json.Unmarshal([]byte(want), &b) != nil || !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	for _, status := range []int{201, 200} {
+		got := w.Want(put, status, "")
+		same("accessPolicies", got.Get("properties.accessPolicies"), policies)
+		same("networkAcls", got.Get("properties.networkAcls"), acls)
+		if got.Get("properties.createMode") != "" || got.Get("properties.enabledForDiskEncryption") != "true" || got.Get("properties.enableRbacAuthorization") != "false" || got.Get("properties.enablePurgeProtection") != "" {
+			t.Errorf("got %s", got.Body)
+		}
+	}
+	patched := w.Want(apptest.Request{Method: "PATCH", URL: vaultID, Body: `{"properties":{"accessPolicies":[` + entry("a") + `],"networkAcls":{"defaultAction":"Allow","bypass":"None","ipRules":[],"virtualNetworkRules":[]}}}`}, 200, "")
+	same("patched policies", patched.Get("properties.accessPolicies"), `[`+entry("a")+`]`)
+	same("patched networkAcls", patched.Get("properties.networkAcls"), `{"defaultAction":"Allow","bypass":"None","ipRules":[],"virtualNetworkRules":[]}`)
 }
 
 func TestVaultValidation(t *testing.T) {
