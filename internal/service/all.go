@@ -120,6 +120,7 @@ func All(d Deps) (*Services, error) {
 		d.Issuers.Service(),
 		(&graph.Graph{Directory: d.Directory, Now: d.Now, NewID: d.NewID}).Service(),
 	}
+	hosts = append(hosts, storageaccount.Hosts(d.Resources, files)...)
 	return &Services{
 		Hosts: hosts, Resume: d.Resources.Resume, StartClusters: clusters.StartAll, SubnetOf: networks.SubnetOf,
 	}, nil

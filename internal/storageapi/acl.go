@@ -50,8 +50,8 @@ func ReadPolicies(r *azapi.Request) ([]storage.StoredPolicy, error) {
 		return nil, err
 	}
 	var sent policiesXML
-	if err := xml.Unmarshal(body, &sent); err != nil {
-		return nil, BadXML("The body is not a list of stored access policies.").With(err)
+	if err := unmarshal(body, &sent); err != nil {
+		return nil, err
 	}
 	if len(sent.Policies) > maxPolicies {
 		return nil, BadXML("There are at most 5 stored access policies.")

@@ -1,6 +1,7 @@
 package storageapi
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -153,8 +154,17 @@ func DecodeXML(r *azapi.Request, limit int64, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := xml.Unmarshal(body, into); err != nil {
+	return unmarshal(body, into)
+}
+
+// unmarshal reads a document with nothing but space after it.
+func unmarshal(body []byte, into any) error {
+	d := xml.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(into); err != nil {
 		return BadXML("The body is not the XML that the operation takes.").With(err)
+	}
+	if len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+		return BadXML("Something follows the document.")
 	}
 	return nil
 }
