@@ -303,7 +303,9 @@ func TestCustomRole(t *testing.T) {
 	w.Want(armtest.Request{Path: path, As: armtest.Reader}, 200, "")
 	w.Want(armtest.Request{Path: definitions + "/" + guid(5), As: armtest.Reader}, 200, "")
 	w.Want(armtest.Request{Path: definitions + "/" + guid(5), As: armtest.Nobody}, 403, "AuthorizationFailed")
-	w.Want(armtest.Request{Path: armtest.S + definitions + "/" + guid(5)}, 404, "RoleDefinitionDoesNotExist")
+	w.Want(armtest.Request{Path: created.Get("id")}, 200, "") // which names the subscription
+	w.Want(armtest.Request{Method: "PUT", Path: armtest.S + "/resourceGroups/other", Body: `{"location":"westeurope"}`}, 201, "")
+	w.Want(armtest.Request{Path: armtest.S + "/resourceGroups/other" + definitions + "/" + guid(5)}, 404, "RoleDefinitionDoesNotExist")
 	for filter, want := range map[string]int{"": 0, "type+eq+'customrole'+and+atScopeAndBelow()": 1} {
 		list := w.Want(armtest.Request{Path: armtest.S + definitions + "?$filter=" + filter}, 200, "")
 		if got := strings.Count(list.Body, `"CustomRole"`); got != want {

@@ -57,9 +57,10 @@ func (h *handlers) listDefinitions(w http.ResponseWriter, r *azapi.Request) erro
 	if err != nil {
 		return err
 	}
+	below := strings.Contains(strings.ToLower(r.Query("$filter")), "atscopeandbelow()")
 	var entries []arm.Entry
 	for _, role := range roles {
-		if !filter.Matches(definitionSubject(role)) || !listed(role, scope, r.Query("$filter")) {
+		if !filter.Matches(definitionSubject(role)) || !listed(role, scope, below) {
 			continue
 		}
 		_, visible, err := visibleAt(r, role)
@@ -91,10 +92,9 @@ func visibleAt(r *azapi.Request, role access.RoleDefinition) (scope string, visi
 	return "", false, nil
 }
 
-// listed reports whether a role can be assigned at the scope or, where
-// atScopeAndBelow() is asked for, at anything below it.
-func listed(role access.RoleDefinition, scope, filter string) bool {
-	below := strings.Contains(strings.ToLower(filter), "atscopeandbelow()")
+// listed reports whether a role can be assigned at the scope or, with below, at
+// anything below it.
+func listed(role access.RoleDefinition, scope string, below bool) bool {
 	for _, assignable := range role.AssignableScopes {
 		if chain.Contains(assignable, scope) || below && chain.Contains(scope, assignable) {
 			return true
@@ -116,6 +116,9 @@ func (s definitionSubject) Property(name string) string {
 // Call is true: what the functions ask is decided by listed.
 func (s definitionSubject) Call(string, []string) bool { return true }
 
+// getDefinition finds a role that can be assigned at the scope or below it: the
+// id of a group's role names the subscription alone, and is what clients read
+// after each assignment.
 func (h *handlers) getDefinition(w http.ResponseWriter, r *azapi.Request) error {
 	scope, err := h.scopeOf(r, 4)
 	if err != nil {
@@ -125,7 +128,7 @@ func (h *handlers) getDefinition(w http.ResponseWriter, r *azapi.Request) error 
 	if err != nil {
 		return err
 	}
-	if !listed(role, scope, "") {
+	if !listed(role, scope, true) {
 		return access.ErrRoleNotFound.New(r.Param("name"))
 	}
 	return azapi.WriteJSON(w, http.StatusOK, definitionOf(scope, role))
