@@ -17,7 +17,9 @@ const (
 		"publicNetworkAccessForIngestion":"Enabled","publicNetworkAccessForQuery":"Enabled","features":{"disableLocalAuth":false,"enableLogAccessUsingOnlyResourcePermissions":true}}}`
 )
 
-func versioned(id, version string) string { return "management.azure.com" + id + "?api-version=" + version }
+func versioned(id, version string) string {
+	return "management.azure.com" + id + "?api-version=" + version
+}
 
 func get(w *apptest.World, id string) apptest.Response {
 	w.T.Helper()
