@@ -33,6 +33,8 @@ func TestHostilePaths(t *testing.T) {
 		"subscriptions/" + long + "?api-version=2025-01-01", strings.TrimPrefix(apptest.Group, "/") + "%2f?api-version=2025-01-01", strings.TrimPrefix(vault, "/") + long + "?api-version=2025-01-01",
 		strings.TrimPrefix(apptest.Subscription, "/") + "/resources?api-version=2025-01-01&$filter=" + strings.Repeat("(", 20_000), strings.TrimPrefix(apptest.Subscription, "/") + "/resources?api-version=2025-01-01&$top=-1",
 		strings.TrimPrefix(apptest.Subscription, "/") + "/resources?api-version=2025-01-01&$skiptoken=" + long, deep + "providers/Microsoft.Authorization/roleDefinitions/x?api-version=2025-01-01",
+		"v1.0/users?$filter=" + strings.Repeat("(", 20_000), "v1.0/groups?$filter=displayName%20eq%20'", "v1.0/users?$top=-1", "beta/groups?$skiptoken=" + long,
+		"v1.0/users/" + long, "v1.0/users('" + long + "')", "v1.0/applications(appId='%ff')", "v1.0/groups/%00/members/$ref", "v1.0/" + long + "(", "beta/directoryObjects/getByIds",
 		"?a=%zz", "?" + strings.Repeat("a&", 30_000),
 	}
 	fqdn := w.Want(apptest.Request{URL: cluster}, http.StatusOK, "").Get("properties.fqdn")

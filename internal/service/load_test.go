@@ -10,7 +10,11 @@ import (
 
 	"github.com/aksess/aksess/internal/access"
 	"github.com/aksess/aksess/internal/app/apptest"
+	"github.com/aksess/aksess/internal/directory"
 )
+
+// directoryGroup is one that all callers change the members of.
+const directoryGroup = "cccccccc-0000-4000-8000-000000000001"
 
 // TestMixedLoad has callers create, use, reassign and delete the same few
 // resources of all services at once: whoever is late gets Azure's 4xx, nobody a
@@ -23,6 +27,9 @@ func TestMixedLoad(t *testing.T) {
 		"Storage Blob Data Owner": account, "Storage Queue Data Contributor": account,
 	} {
 		w.Assign(apptest.Owner, role, scope)
+	}
+	if _, err := w.Directory.CreateGroup(t.Context(), directory.Group{TenantID: apptest.TenantID, ObjectID: directoryGroup, DisplayName: "load", SecurityEnabled: true}); err != nil {
+		t.Fatal(err)
 	}
 	before := runtime.NumGoroutine()
 	var group sync.WaitGroup
@@ -56,6 +63,7 @@ func load(worker, round int) []apptest.Request {
 	credential := fmt.Sprintf("%s/federatedIdentityCredentials/load%d", identity, n)
 	assignment := fmt.Sprintf("%s/providers/Microsoft.Authorization/roleAssignments/aaaaaaaa-0000-4000-8000-00000000000%d", settings, n)
 	storage := map[string]string{"x-ms-version": "2025-01-05", "x-ms-blob-type": "BlockBlob"}
+	member := `{"@odata.id":"https://graph.microsoft.com/v1.0/directoryObjects/` + apptest.ObjectID(apptest.Owner) + `"}`
 	reader, _ := access.BuiltinRole("App Configuration Data Reader")
 	return []apptest.Request{
 		{Method: "PUT", URL: secret, Body: `{"value":"v"}`},
@@ -74,6 +82,8 @@ func load(worker, round int) []apptest.Request {
 		{URL: identity + "/federatedIdentityCredentials"}, {Method: "DELETE", URL: credential},
 		{Method: "PUT", URL: other, Body: `{"location":"` + apptest.Location + `","properties":{"tenantId":"` + apptest.TenantID + `","sku":{"family":"A","name":"standard"}}}`},
 		{URL: apptest.Subscription + "/resources"}, {Method: "DELETE", URL: other},
+		{Method: "POST", URL: "graph.microsoft.com/v1.0/groups/" + directoryGroup + "/members/$ref", Body: member},
+		{URL: "graph.microsoft.com/v1.0/servicePrincipals?$top=5"}, {Method: "DELETE", URL: "graph.microsoft.com/v1.0/groups/" + directoryGroup + "/members/" + apptest.ObjectID(apptest.Owner) + "/$ref"},
 		{Method: "DELETE", URL: blob, Header: storage}, {Method: "DELETE", URL: setting}, {Method: "DELETE", URL: secret},
 	}
 }

@@ -175,6 +175,7 @@ func TestUsers(t *testing.T) {
 	if got := w.Want(get("/users/"+id+"?$select=accountEnabled,mailNickname"), 200, ""); got.Get("accountEnabled") != "true" || got.Get("mailNickname") != "eve" || got.Get("id") != "" {
 		t.Errorf("selected: got %s", got.Body)
 	}
+	w.Want(get("/users/"+id+"/manager"), 404, "Request_ResourceNotFound")
 	w.Want(post("/users", body), 400, "Request_MultipleObjectsWithSameKeyValue")
 	w.Want(patch("/users/"+id, member{"accountEnabled": false, "displayName": "Eve", "jobTitle": nil, "department": "d"}), 204, "")
 	if got := w.Want(get("/users/"+id+"?$select=accountEnabled,displayName,department"), 200, ""); got.Get("accountEnabled") != "false" || got.Get("displayName") != "Eve" || got.Get("department") != "d" {

@@ -32,6 +32,7 @@ func (g *Graph) userRows() []row {
 		read("ListUsers", "/users", g.listUsers),
 		read("CountUsers", "/users/$count", g.countUsers),
 		read("GetUser", "/users/{id}", g.getUser),
+		read("GetManager", "/users/{id}/manager", g.getManager),
 		write("CreateUser", http.MethodPost, "/users", g.createUser),
 		write("UpdateUser", http.MethodPatch, "/users/{id}", g.updateUser),
 		write("DeleteUser", http.MethodDelete, "/users/{id}", g.deleteUser),

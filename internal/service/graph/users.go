@@ -80,6 +80,15 @@ func (g *Graph) writeUser(w http.ResponseWriter, r *azapi.Request, id string) er
 	return writeObject(w, r, userKind(), http.StatusOK, viewUser(u))
 }
 
+// getManager finds none: the directory keeps no managers, and clients that read
+// a user ask for its own.
+func (g *Graph) getManager(_ http.ResponseWriter, r *azapi.Request) error {
+	if _, err := g.user(r, id(r)); err != nil {
+		return err
+	}
+	return notFound.New("manager")
+}
+
 func (g *Graph) createUser(w http.ResponseWriter, r *azapi.Request) error {
 	b, err := readBody(r)
 	if err != nil {
