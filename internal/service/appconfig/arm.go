@@ -161,7 +161,7 @@ func (s *Settings) eraseStore(ctx context.Context, r *arm.Resource) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range []string{kindSetting, kindRevision} {
+	for _, kind := range []string{kindSetting, kindRevision, kindSnapshot, kindKept} {
 		if err := s.erase(ctx, kind, of.UID+"/"); err != nil {
 			return fmt.Errorf("deleting %s of store %q: %w", kind, r.Name, err)
 		}

@@ -35,7 +35,7 @@ func (w world) checkName(name, want string) {
 func (w world) stored() int {
 	w.T.Helper()
 	count := 0
-	for _, kind := range []string{"appconfig.setting", "appconfig.revision"} {
+	for _, kind := range []string{"appconfig.setting", "appconfig.revision", "appconfig.snapshot", "appconfig.kept"} {
 		page, err := w.Store.List(w.T.Context(), kind, store.Query{})
 		if err != nil {
 			w.T.Fatal(err)
@@ -57,6 +57,7 @@ func TestStoreLife(t *testing.T) {
 		w.set(fmt.Sprint("k", i), "l", "v")
 		w.set(fmt.Sprint("k", i), "l", "w")
 	}
+	w.want(at("PUT", "/snapshots/s", `{"filters":[{"key":"*","label":"l"}]}`), 201)
 	keysBefore := w.Want(post(storeID+"/listKeys", nil), 200, "")
 	w.destroy()
 	w.Want(apptest.Request{Method: "DELETE", URL: storeID}, 204, "")

@@ -40,6 +40,8 @@ var (
 		Format: "There is no such setting.", Why: "no setting has that key and label", Fix: "check the key and the label"}
 	locked = &fault.Kind{Code: "key-locked", Status: 409, Link: chain.LinkData,
 		Format: "Modifing key '%s' is not allowed", Why: "the setting is locked", Fix: "unlock it first"}
+	alreadyExists = &fault.Kind{Code: "already-exists", Status: 409, Link: chain.LinkData,
+		Format: "A snapshot with the name '%s' already exists.", Why: "snapshots do not change and keep their names", Fix: "choose another name"}
 	conditionFailed = &fault.Kind{Code: "condition-failed", Status: 412, Link: chain.LinkData,
 		Format: "The condition of the request is not met.", Why: "the setting changed since it was read", Fix: "read it again"}
 	invalidArgument = &fault.Kind{Code: "invalid-argument", Status: 400, Link: chain.LinkData,

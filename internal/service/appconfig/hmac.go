@@ -98,7 +98,7 @@ func verify(r *azapi.Request, credential string) (azapi.Caller, error) {
 	if err := checkBody(r); err != nil {
 		return azapi.Caller{}, err
 	}
-	if key.readOnly && r.Operation != nil && r.Operation.Action != azapi.Data(actionRead) {
+	if key.readOnly && r.Operation != nil && !strings.HasSuffix(r.Operation.Action.Access().Name, "/read") {
 		return azapi.Caller{}, readOnlyError(key.name)
 	}
 	return azapi.Caller{Scheme: scheme, Key: key.name}, nil

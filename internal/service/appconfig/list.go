@@ -35,14 +35,17 @@ func parseQuery(r *azapi.Request) (query, error) {
 	if q.tags, err = parseTags(r.QueryValues("tags")); err != nil {
 		return q, err
 	}
-	if token := r.Query("after"); token != "" {
-		after, err := base64.RawURLEncoding.DecodeString(token)
-		if err != nil {
-			return q, invalid("after", "The continuation is not one that this store gave.")
-		}
-		q.after = string(after)
+	q.after, err = afterOf(r)
+	return q, err
+}
+
+// afterOf is the place that a list continues from, "" for its beginning.
+func afterOf(r *azapi.Request) (string, error) {
+	after, err := base64.RawURLEncoding.DecodeString(r.Query("after"))
+	if err != nil {
+		return "", invalid("after", "The continuation is not one that this store gave.")
 	}
-	return q, nil
+	return string(after), nil
 }
 
 func (q query) match(v setting) bool {
@@ -93,8 +96,7 @@ func (s *Settings) read(r *azapi.Request, q query, limit int) ([]store.Item[sett
 // list answers one page of settings. Its ETag changes when anything on the page does.
 func (s *Settings) list(w http.ResponseWriter, r *azapi.Request) error {
 	if r.HasQuery("snapshot") {
-		err := notServed.New(r.Method, r.URL.Path+" of a snapshot")
-		return problem(err, "Not Implemented", "snapshot", err.Message)
+		return s.listKept(w, r)
 	}
 	if at, err := moment(r); err != nil {
 		return err
@@ -160,9 +162,13 @@ func writePage(w http.ResponseWriter, r *azapi.Request, items []store.Item[setti
 }
 
 func write(w http.ResponseWriter, r *azapi.Request, contentType string, body []byte) {
+	writeStatus(w, r, http.StatusOK, contentType, body)
+}
+
+func writeStatus(w http.ResponseWriter, r *azapi.Request, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone; nobody is left to tell
 	}

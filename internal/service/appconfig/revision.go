@@ -67,7 +67,7 @@ func (s *Settings) supersede(ctx context.Context, of *Store, old store.Item[sett
 	if err != nil {
 		return nil, err
 	}
-	oldest := prefix + placeInTime(setting{LastModified: now.Add(-of.revisions)}, 0)
+	oldest := prefix + placeInTime(setting{LastModified: now.Add(-of.history)}, 0)
 	page, err := s.Store.List(ctx, kindRevision, store.Query{Prefix: prefix, After: oldest, Limit: maxExpired})
 	if err != nil {
 		return nil, err

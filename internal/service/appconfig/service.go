@@ -19,15 +19,24 @@ const (
 
 	kindSetting  = "appconfig.setting"  // UID/key NUL label → setting
 	kindRevision = "appconfig.revision" // UID/place → revision, newest first
+	kindSnapshot = "appconfig.snapshot" // UID/name → snapshot
+	kindKept     = "appconfig.kept"     // UID/snapshot's UID/key NUL label → kept
 
 	actionRead   = TypeStore + "/keyValues/read"
 	actionWrite  = TypeStore + "/keyValues/write"
 	actionDelete = TypeStore + "/keyValues/delete"
 
+	actionReadSnapshot    = TypeStore + "/snapshots/read"
+	actionWriteSnapshot   = TypeStore + "/snapshots/write"
+	actionArchiveSnapshot = TypeStore + "/snapshots/archive/action"
+
 	typeSetting  = "application/vnd.microsoft.appconfig.kv+json; charset=utf-8"
 	typeSettings = "application/vnd.microsoft.appconfig.kvset+json; charset=utf-8"
 	typeKeys     = "application/vnd.microsoft.appconfig.keyset+json; charset=utf-8"
 	typeLabels   = "application/vnd.microsoft.appconfig.labelset+json; charset=utf-8"
+
+	typeSnapshot  = "application/vnd.microsoft.appconfig.snapshot+json; charset=utf-8"
+	typeSnapshots = "application/vnd.microsoft.appconfig.snapshotset+json; charset=utf-8"
 
 	// Clients send back the part before the semicolon. Reads here are always
 	// consistent, so one constant says all there is to say.
@@ -46,6 +55,8 @@ type Settings struct {
 	stores    *arm.View[*Store]
 	settings  store.Collection[setting]
 	revisions store.Collection[revision]
+	snapshots store.Collection[snapshot]
+	kept      store.Collection[kept]
 }
 
 // New returns the service. All exported fields of s are required.
@@ -53,6 +64,8 @@ func New(s Settings) *Settings {
 	s.stores = arm.NewView(s.Resources, TypeStore, storeOf)
 	s.settings = store.Collection[setting]{Store: s.Store, Kind: kindSetting}
 	s.revisions = store.Collection[revision]{Store: s.Store, Kind: kindRevision}
+	s.snapshots = store.Collection[snapshot]{Store: s.Store, Kind: kindSnapshot}
+	s.kept = store.Collection[kept]{Store: s.Store, Kind: kindKept}
 	return &s
 }
 
@@ -81,6 +94,13 @@ func (s *Settings) Service() *azapi.Service {
 			op("CheckKeys", http.MethodHead, "/keys", actionRead, s.listKeys),
 			op("GetRevisions", http.MethodGet, "/revisions", actionRead, s.listRevisions),
 			op("CheckRevisions", http.MethodHead, "/revisions", actionRead, s.listRevisions),
+			op("GetSnapshots", http.MethodGet, "/snapshots", actionReadSnapshot, s.listSnapshots),
+			op("CheckSnapshots", http.MethodHead, "/snapshots", actionReadSnapshot, s.listSnapshots),
+			op("GetSnapshot", http.MethodGet, "/snapshots/{name}", actionReadSnapshot, s.getSnapshot),
+			op("CheckSnapshot", http.MethodHead, "/snapshots/{name}", actionReadSnapshot, s.getSnapshot),
+			op("CreateSnapshot", http.MethodPut, "/snapshots/{name}", actionWriteSnapshot, s.createSnapshot),
+			op("UpdateSnapshot", http.MethodPatch, "/snapshots/{name}", actionArchiveSnapshot, s.changeSnapshot),
+			op("GetOperation", http.MethodGet, "/operations", actionReadSnapshot, s.snapshotOperation),
 			op("GetLabels", http.MethodGet, "/labels", actionRead, s.listLabels),
 			op("CheckLabels", http.MethodHead, "/labels", actionRead, s.listLabels),
 		},

@@ -46,7 +46,7 @@ type wire struct {
 func (v setting) wire(etag string) wire {
 	out := wire{
 		ETag: etag, Key: v.Key, ContentType: v.ContentType, Value: v.Value, Tags: v.Tags, Locked: v.Locked,
-		LastModified: v.LastModified.UTC().Format("2006-01-02T15:04:05+00:00"),
+		LastModified: wireTime(v.LastModified),
 	}
 	if v.Label != "" {
 		out.Label = &v.Label

@@ -23,7 +23,7 @@ type Store struct {
 
 	localAuth   bool          // access keys are taken
 	keys        []signingKey  // of the store
-	revisions   time.Duration // how long an earlier state of a setting is kept
+	history     time.Duration // how long an earlier state of a setting is kept
 	passThrough bool          // Resource Manager asks for the caller's own data actions
 	delegated   bool          // Resource Manager reaches the store although the public does not
 }
@@ -172,12 +172,12 @@ func storeOf(r *arm.Resource) (*Store, error) {
 		ID: r.ID, Name: r.Name, Location: r.Location, UID: own.UID,
 		Network:     access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled")},
 		localAuth:   !p.DisableLocalAuth,
-		revisions:   7 * 24 * time.Hour,
+		history:     7 * 24 * time.Hour,
 		passThrough: strings.EqualFold(p.DataPlaneProxy.AuthenticationMode, proxyPassThrough),
 		delegated:   strings.EqualFold(p.DataPlaneProxy.PrivateLinkDelegation, "Enabled"),
 	}
 	if t.production {
-		found.revisions = 30 * 24 * time.Hour
+		found.history = 30 * 24 * time.Hour
 	}
 	for _, key := range own.Keys {
 		secret, err := base64.StdEncoding.DecodeString(key.Value)
