@@ -80,6 +80,7 @@ func (p plan) etcdFlags() []string {
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=aksess=" + peer,
 		"--peer-cert-file=" + p.file(fileEtcd), "--peer-key-file=" + p.file(fileEtcd),
 		"--peer-client-cert-auth=true", "--peer-trusted-ca-file=" + p.file(fileEtcdCACert),
+		"--heartbeat-interval=50", "--election-timeout=250", // ms; there is nobody to wait for
 		"--logger=zap", "--log-level=warn",
 	}
 }

@@ -108,7 +108,11 @@ func (s *Clusters) StartAll(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return
 			}
-			if err := s.work(ctx, r); err != nil {
+			err := s.work(ctx, r)
+			if _, gone := s.Resources.Get(ctx, r.ID); errors.Is(gone, arm.ErrNotFound) {
+				return // deleted meanwhile
+			}
+			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failures = append(failures, fmt.Errorf("starting cluster %q: %w", r.Name, err))
