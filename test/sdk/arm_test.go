@@ -41,6 +41,7 @@ func TestResourceManager(t *testing.T) {
 		{"armresources", testResources},
 		{"armsubscriptions", testSubscriptions},
 		{"armauthorization", testAuthorization},
+		{"armauthorization-groups", testGroupRoles},
 		{"armmsi", testManagedIdentity},
 		{"armkeyvault", testVaults},
 		{"armappconfiguration", testConfigurationStores},
