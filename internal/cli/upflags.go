@@ -114,7 +114,11 @@ func (f *clusterFlags) config() app.Clusters {
 	return app.Clusters{
 		Driver: driver, BinDir: f.binDir,
 		Attach: func(ctx context.Context, now func() time.Time) (app.AttachedCluster, error) {
-			return cluster.Attach(ctx, cluster.Options{Kubeconfig: f.kubeconfig, Context: f.context}, now)
+			attached, err := cluster.Attach(ctx, cluster.Options{Kubeconfig: f.kubeconfig, Context: f.context}, now)
+			if err != nil {
+				return nil, err
+			}
+			return attached, nil
 		},
 	}
 }

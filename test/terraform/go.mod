@@ -9,6 +9,7 @@ replace github.com/aksess/aksess/test/e2e => ../e2e
 require (
 	github.com/aksess/aksess v0.0.0-00010101000000-000000000000
 	github.com/aksess/aksess/test/e2e v0.0.0-00010101000000-000000000000
+	k8s.io/apimachinery v0.36.3
 	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
 
@@ -44,7 +45,6 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/api v0.36.3 // indirect
-	k8s.io/apimachinery v0.36.3 // indirect
 	k8s.io/client-go v0.36.3 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260317180543-43fb72c5454a // indirect

@@ -140,7 +140,7 @@ var changes = []struct {
 	args             []string
 	want             counts
 }{
-	{name: "tags", args: []string{`-var=tags={ManagedBy="terraform",Owner="ada"}`}, want: counts{changed: 10}},
+	{name: "tags", args: []string{`-var=tags={ManagedBy="terraform",Owner="ada"}`}, want: counts{changed: 9}},
 	{name: "network_rule", args: []string{`-var=key_vault_ip_rules=["198.51.100.0/24","192.0.2.77"]`}, want: counts{changed: 1}},
 	{name: "access_policy", file: "policy_override.tf", text: `resource "azurerm_key_vault" "instancekeyvault" {
   access_policy {

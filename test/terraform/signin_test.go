@@ -1,9 +1,8 @@
 package terraform_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -80,7 +79,7 @@ func withSecret(_ *testing.T, w *workspace) {
 
 // withCertificate registers a certificate with the deployer's application.
 func withCertificate(t *testing.T, w *workspace) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := rsa.GenerateKey(rand.Reader, 2048) // with an EC key the provider makes signatures that are not RFC 7518's
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +101,7 @@ func withCertificate(t *testing.T, w *workspace) {
 	}
 	w.write("client.pfx", string(bundle))
 	a := w.azure
-	a.graph("PATCH", "/v1.0/applications(appId='"+a.Deployer.ClientID+"')", object{"keyCredentials": []object{{
+	a.graph("PATCH", a.application(), object{"keyCredentials": []object{{
 		"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(der),
 	}}}, nil)
 	w.set("ARM_CLIENT_ID="+a.Deployer.ClientID, "ARM_CLIENT_CERTIFICATE_PATH="+filepath.Join(w.dir, "client.pfx"), "ARM_CLIENT_CERTIFICATE_PASSWORD="+password)
@@ -118,6 +117,19 @@ func (a *azure) graph(method, path string, body, into any) {
 	if err != nil {
 		a.t.Fatalf("%s %s: %v", method, path, err)
 	}
+}
+
+// application is the deployer's application in Microsoft Graph.
+func (a *azure) application() (path string) {
+	a.t.Helper()
+	var found struct {
+		Value []struct{ ID string }
+	}
+	a.graph("GET", "/v1.0/applications?$filter="+url.QueryEscape("appId eq '"+a.Deployer.ClientID+"'"), nil, &found)
+	if len(found.Value) != 1 {
+		a.t.Fatalf("the deployer's application: got %d, want 1", len(found.Value))
+	}
+	return "/v1.0/applications/" + found.Value[0].ID
 }
 
 // put writes a resource as the deployer.
@@ -148,8 +160,8 @@ func (a *azure) ciCluster() (issuer string) {
 // trust lets the cluster's service account sign in as the deployer's application.
 func (a *azure) trust() {
 	a.t.Helper()
-	a.graph("POST", "/v1.0/applications(appId='"+a.Deployer.ClientID+"')/federatedIdentityCredentials", object{
-		"name": "ci", "issuer": a.ciCluster(), "subject": deployerSubject, "audiences": []string{"api://AzureADTokenExchange"},
+	a.graph("POST", a.application()+"/federatedIdentityCredentials", object{
+		"name": "ci-cluster", "issuer": a.ciCluster(), "subject": deployerSubject, "audiences": []string{"api://AzureADTokenExchange"},
 	}, nil)
 }
 
@@ -201,7 +213,7 @@ func (a *azure) identity() (clientID string) {
 func withWorkloadIdentity(_ *testing.T, w *workspace) {
 	issuer := w.azure.ciCluster()
 	clientID := w.azure.identity()
-	w.azure.put(w.azure.subscription()+"/resourceGroups/ci/providers/Microsoft.ManagedIdentity/userAssignedIdentities/terraform/federatedIdentityCredentials/ci",
+	w.azure.put(w.azure.subscription()+"/resourceGroups/ci/providers/Microsoft.ManagedIdentity/userAssignedIdentities/terraform/federatedIdentityCredentials/ci-cluster",
 		"2024-11-30", object{"properties": object{"issuer": issuer, "subject": deployerSubject, "audiences": []string{"api://AzureADTokenExchange"}}}, nil)
 	w.set("ARM_USE_AKS_WORKLOAD_IDENTITY=true", "GO_AZURE_SDK_SKIP_POLLING_DELAY=true")
 	w.wrap = func(dir string, environ []string, program ...string) *exec.Cmd {

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/aksess/aksess/examples/widemo"
 	"github.com/aksess/aksess/internal/deploy"
@@ -18,6 +21,8 @@ import (
 const (
 	namespace = "widemo"
 	account   = "sa/wi-demo-sa"
+	// clusterLimit is how long an API server may take to be ready; it takes 5 s.
+	clusterLimit = 2 * time.Minute
 	// welcome is a blob that the workload's own identity writes and reads.
 	welcome = "welcome to widemo"
 )
@@ -51,6 +56,14 @@ func newWorkload(t *testing.T, w *workspace) workload {
 		t.Fatal(err)
 	}
 	cluster := e2e.Connect(t, x.kubeconfig)
+	// A local Azure that was just started answers before its clusters do.
+	e2e.Eventually(t, clusterLimit, "cluster ready", func() error {
+		_, err := cluster.Client.Discovery().ServerVersion()
+		if err == nil {
+			_, err = cluster.Client.CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
+		}
+		return err
+	})
 	host := regexp.MustCompile(`^https://([^.]+)`)
 	values := map[string]string{
 		"USER_ASSIGNED_CLIENT_ID": outputs["aks_uai_client_id"],
