@@ -326,3 +326,13 @@ func TestWritersAtTheSameTime(t *testing.T) {
 		}
 	})
 }
+
+// TestServicePrincipalOfIdentityClusters: az reads the profile of every cluster.
+func TestServicePrincipalOfIdentityClusters(t *testing.T) {
+	w := apptest.New(t, nil)
+	id := apptest.Group + "/providers/Microsoft.ContainerService/managedClusters/withidentity"
+	made := w.Put(id, `{"location":"`+apptest.Location+`","identity":{"type":"SystemAssigned"},"properties":{"dnsPrefix":"app"}}`, 201)
+	if body := fmt.Sprint(made); !strings.Contains(body, "msi") {
+		t.Errorf("got %s, want a servicePrincipalProfile with the client id msi", body)
+	}
+}

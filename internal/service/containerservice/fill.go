@@ -43,6 +43,7 @@ func (f filling) fill() error {
 	}
 	setDefault(merged, "enableRBAC", true)
 	setDefault(merged, "supportPlan", "KubernetesOfficial")
+	setDefault(merged, "servicePrincipalProfile", map[string]any{"clientId": "msi"}) // what AKS says of clusters with an identity
 	setDefault(merged, "maxAgentPools", 100)
 	f.issuer()
 	f.network(before)
