@@ -48,12 +48,13 @@ func (g *Graph) countApplications(w http.ResponseWriter, r *azapi.Request) error
 // application finds the application that the path names, by the object id of
 // the registration or by its client id.
 func (g *Graph) application(r *azapi.Request) (*directory.Principal, error) {
-	id := id(r)
+	named := addressOf(r)
+	id := named.key
 	if !chain.IsGUID(id) {
 		return nil, badID.New(id)
 	}
 	find := func() (*directory.Principal, error) { return g.Directory.ByAppObjectID(r.Context(), id) }
-	if _, _, by := addressed(r); by != "" {
+	if named.appID {
 		find = func() (*directory.Principal, error) {
 			return g.Directory.Application(r.Context(), r.Caller.TenantID, id)
 		}

@@ -50,33 +50,40 @@ func (g *Graph) writeObjects(w http.ResponseWriter, r *azapi.Request, ids []stri
 	})
 }
 
-// member is the object whose memberships are asked for: the caller, or what the
-// path names, a user perhaps by its name.
+// member is the id of the object whose memberships are asked for.
 func (g *Graph) member(r *azapi.Request) (string, error) {
-	asked := id(r)
-	switch {
-	case strings.Contains(r.Operation.Pattern, "/me/"):
+	named := addressOf(r)
+	switch strings.ToLower(named.set) {
+	case "me":
 		u, err := g.me(r)
 		if err != nil {
 			return "", err
 		}
 		return u.ObjectID, nil
-	case strings.Contains(r.Operation.Pattern, "/users/"):
-		u, err := g.user(r, asked)
+	case "users":
+		u, err := g.user(r, named.key)
 		if err != nil {
 			return "", err
 		}
 		return u.ObjectID, nil
+	case "groups":
+		group, err := g.group(r)
+		if err != nil {
+			return "", err
+		}
+		return group.ObjectID, nil
+	case "serviceprincipals":
+		p, err := g.principal(r)
+		if err != nil {
+			return "", err
+		}
+		return p.ObjectID, nil
 	}
-	o, ok, err := g.object(r, asked)
-	switch {
-	case err != nil:
-		return "", err
-	case !ok, strings.Contains(r.Operation.Pattern, "/groups/") && o.Group == nil,
-		strings.Contains(r.Operation.Pattern, "/servicePrincipals/") && o.Principal == nil:
-		return "", notFound.New(asked)
+	_, ok, err := g.object(r, named.key)
+	if err == nil && !ok {
+		err = notFound.New(named.key)
 	}
-	return strings.ToLower(asked), nil
+	return strings.ToLower(named.key), err
 }
 
 func (g *Graph) listMemberOf(w http.ResponseWriter, r *azapi.Request) error {

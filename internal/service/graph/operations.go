@@ -13,9 +13,6 @@ func (g *Graph) rows() []row {
 		ask("GetByIds", "/directoryObjects/getByIds", g.getByIDs),
 		read("GetDeletedItem", "/directory/deletedItems/{id}", g.getDeleted),
 		write("DeleteDeletedItem", http.MethodDelete, "/directory/deletedItems/{id}", g.getDeleted),
-		read("GetAddressed", "/{addressed}", g.getAddressed),
-		write("UpdateAddressed", http.MethodPatch, "/{addressed}", g.updateAddressed),
-		write("DeleteAddressed", http.MethodDelete, "/{addressed}", g.deleteAddressed),
 	}
 	rows = append(rows, g.userRows()...)
 	rows = append(rows, g.groupRows()...)
@@ -24,7 +21,7 @@ func (g *Graph) rows() []row {
 	for _, of := range []string{"/me", "/users/{id}", "/groups/{id}", "/servicePrincipals/{id}", "/directoryObjects/{id}"} {
 		rows = append(rows, g.membershipRows(of)...)
 	}
-	return rows
+	return append(rows, addressedRows(rows)...)
 }
 
 func (g *Graph) userRows() []row {

@@ -61,12 +61,13 @@ func (g *Graph) countPrincipals(w http.ResponseWriter, r *azapi.Request) error {
 // principal finds the service principal that the path names, by its object id
 // or by its client id.
 func (g *Graph) principal(r *azapi.Request) (*directory.Principal, error) {
-	id := id(r)
+	named := addressOf(r)
+	id := named.key
 	if !chain.IsGUID(id) {
 		return nil, badID.New(id)
 	}
 	find := func() (*directory.Principal, error) { return g.Directory.ByObjectID(r.Context(), id) }
-	if _, _, by := addressed(r); by != "" {
+	if named.appID {
 		find = func() (*directory.Principal, error) { return g.Directory.ByAppID(r.Context(), r.Caller.TenantID, id) }
 	}
 	p, err := find()
@@ -89,7 +90,7 @@ func (g *Graph) writable(r *azapi.Request) (*directory.Principal, error) {
 }
 
 func (g *Graph) getPrincipal(w http.ResponseWriter, r *azapi.Request) error {
-	if id := id(r); strings.EqualFold(id, graphID(r.Caller.TenantID)) || strings.EqualFold(id, appID) {
+	if named := addressOf(r); strings.EqualFold(named.key, graphID(r.Caller.TenantID)) && !named.appID || named.appID && named.key == appID {
 		return writeObject(w, r, principalKind(), http.StatusOK, viewGraph(r.Caller.TenantID))
 	}
 	p, err := g.principal(r)

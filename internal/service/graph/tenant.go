@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/aksess/aksess/internal/azapi"
-	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/directory"
 )
 
@@ -131,62 +129,4 @@ func (g *Graph) listDomains(w http.ResponseWriter, r *azapi.Request) error {
 // getDeleted finds nothing: what is deleted here is gone.
 func (g *Graph) getDeleted(_ http.ResponseWriter, r *azapi.Request) error {
 	return notFound.New(id(r))
-}
-
-// id is the object that the path names, as /users/{id} or as /users('{id}').
-func id(r *azapi.Request) string {
-	if one := r.Param("id"); one != "" {
-		return one
-	}
-	_, one, _ := addressed(r)
-	return one
-}
-
-// addressed reads a path such as users('ada@contoso.com'),
-// applications(appId='…') or servicePrincipals(appId='…'): the set, and the key
-// with its name, "" for the id.
-func addressed(r *azapi.Request) (set, key, by string) {
-	set, inside, found := strings.Cut(r.Param("addressed"), "(")
-	inside, closed := strings.CutSuffix(inside, ")")
-	if !found || !closed {
-		return r.Param("addressed"), "", ""
-	}
-	if name, value, named := strings.Cut(inside, "="); named && !strings.HasPrefix(inside, "'") {
-		by, inside = strings.TrimSpace(name), strings.TrimSpace(value)
-	}
-	if len(inside) < 3 || inside[0] != '\'' || inside[len(inside)-1] != '\'' {
-		return r.Param("addressed"), "", ""
-	}
-	return set, strings.ReplaceAll(inside[1:len(inside)-1], "''", "'"), by
-}
-
-func (g *Graph) getAddressed(w http.ResponseWriter, r *azapi.Request) error {
-	return g.dispatch(w, r, map[string]azapi.Handler{
-		"users": g.getUser, "groups": g.getGroup, "applications": g.getApplication, "serviceprincipals": g.getPrincipal, "directoryobjects": g.getObject,
-	})
-}
-
-func (g *Graph) updateAddressed(w http.ResponseWriter, r *azapi.Request) error {
-	return g.dispatch(w, r, map[string]azapi.Handler{
-		"users": g.updateUser, "groups": g.updateGroup, "applications": g.updateApplication, "serviceprincipals": g.updatePrincipal,
-	})
-}
-
-func (g *Graph) deleteAddressed(w http.ResponseWriter, r *azapi.Request) error {
-	return g.dispatch(w, r, map[string]azapi.Handler{
-		"users": g.deleteUser, "groups": g.deleteGroup, "applications": g.deleteApplication, "serviceprincipals": g.deletePrincipal,
-	})
-}
-
-func (g *Graph) dispatch(w http.ResponseWriter, r *azapi.Request, handlers map[string]azapi.Handler) error {
-	set, key, by := addressed(r)
-	handle := handlers[strings.ToLower(set)]
-	byAppID := strings.EqualFold(by, "appId") && (strings.EqualFold(set, "applications") || strings.EqualFold(set, "servicePrincipals"))
-	switch {
-	case handle == nil || key == "" || by != "" && !byAppID:
-		return noSegment.New(segment(r))
-	case byAppID && !chain.IsGUID(key):
-		return badID.New(key)
-	}
-	return handle(w, r)
 }
