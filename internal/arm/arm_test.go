@@ -361,14 +361,17 @@ func TestPaging(t *testing.T) {
 	for i := range 7 {
 		s.Want(armtest.Request{Method: "PUT", Path: armtest.RG + boxes + "/B" + strconv.Itoa(i), Body: map[string]any{"location": "westeurope"}}, 201, "")
 	}
-	for _, path := range []string{armtest.RG + boxes, armtest.S + boxes} {
+	for _, path := range []string{
+		armtest.RG + boxes + "?$top=3", armtest.S + boxes + "?$top=3", armtest.RG + boxes + "?$maxpagesize=3", armtest.S + boxes + "?%24MaxPageSize=3&$top=5",
+		armtest.S + boxes + "?$maxpagesize=9&$top=3",
+	} {
 		var names []string
-		next := path + "?$top=3&api-version=2025-01-01"
-		for pages := 0; next != ""; pages++ {
-			if pages > 3 {
-				t.Fatalf("%s does not end", path)
-			}
+		next := path + "&api-version=2025-01-01"
+		for pages := 1; next != ""; pages++ {
 			page := s.Want(armtest.Request{Path: next, As: armtest.Reader}, 200, "")
+			if want := []int{0, 3, 3, 1}; pages >= len(want) || page.Len() != want[pages] {
+				t.Fatalf("page %d of %s: got %d entries, want pages of 3, 3 and 1", pages, path, page.Len())
+			}
 			for i := range page.Len() {
 				names = append(names, page.Get("value."+strconv.Itoa(i)+".name"))
 			}
@@ -381,6 +384,7 @@ func TestPaging(t *testing.T) {
 	s.Want(armtest.Request{Path: armtest.RG + boxes + "?$skiptoken=nonsense"}, 400, "InvalidSkipToken")
 	s.Want(armtest.Request{Path: armtest.RG + boxes + "?$top=0"}, 400, "InvalidTopParameter")
 	s.Want(armtest.Request{Path: armtest.RG + boxes + "?$top=many"}, 400, "InvalidTopParameter")
+	s.Want(armtest.Request{Path: armtest.RG + boxes + "?$maxpagesize=-1&$top=1"}, 400, "InvalidTopParameter")
 	s.Want(armtest.Request{Path: armtest.S + "/resourceGroups/none" + boxes}, 404, "ResourceGroupNotFound")
 	s.Want(armtest.Request{Path: armtest.RG + boxes + "/none/lids"}, 404, "ParentResourceNotFound")
 }

@@ -249,9 +249,9 @@ var (
 	}
 	InvalidTop = &fault.Kind{
 		Code: "InvalidTopParameter", Status: http.StatusBadRequest,
-		Format: "The value '%.100s' of $top is not a positive number.",
-		Why:    "$top is how many entries a page has at most",
-		Fix:    "leave $top out or send a number above 0",
+		Format: "The value '%.100s' of %s is not a positive number.",
+		Why:    "$top and $maxpagesize are how many entries a page has at most",
+		Fix:    "leave it out or send a number above 0",
 	}
 	badFilter = &fault.Kind{
 		Code: "InvalidFilterInQueryString", Status: http.StatusBadRequest,

@@ -31,9 +31,10 @@ type list struct {
 }
 
 // WriteList answers with a page of entries in the order of their ids, without
-// regard to case: $top at most, from where $skiptoken continues.
+// regard to case, from where $skiptoken continues: $top or $maxpagesize at most,
+// whichever is less. Storage's lists are asked with the latter.
 func WriteList(w http.ResponseWriter, r *azapi.Request, entries []Entry) error {
-	size, err := top(r)
+	size, err := sizeOfPage(r)
 	if err != nil {
 		return err
 	}
@@ -62,16 +63,20 @@ func WriteList(w http.ResponseWriter, r *azapi.Request, entries []Entry) error {
 	return azapi.WriteJSON(w, http.StatusOK, page)
 }
 
-func top(r *azapi.Request) (int, error) {
-	text := r.Query("$top")
-	if text == "" {
-		return pageSize, nil
+func sizeOfPage(r *azapi.Request) (int, error) {
+	size := pageSize
+	for _, name := range []string{"$top", "$maxpagesize"} {
+		text := r.Query(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n <= 0 {
+			return 0, InvalidTop.New(text, name)
+		}
+		size = min(size, n)
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return 0, InvalidTop.New(text)
-	}
-	return min(n, pageSize), nil
+	return size, nil
 }
 
 // skipToken is the place after an entry. It holds nothing that its reader

@@ -56,10 +56,10 @@ func testContainers(t *testing.T, m *manager, group string) {
 	}
 	must(client.Update(ctx, group, "armstorageone", "container0", armstorage.BlobContainer{ContainerProperties: &armstorage.ContainerProperties{Metadata: tags("k", "v")}}, nil))(t)
 	same(t, "metadata", must(client.Get(ctx, group, "armstorageone", "container0", nil))(t).ContainerProperties.Metadata["k"], "v")
-	list, _ := every(t, client.NewListPager(group, "armstorageone", &armstorage.BlobContainersClientListOptions{Maxpagesize: to.Ptr("2")}),
+	list, pages := every(t, client.NewListPager(group, "armstorageone", &armstorage.BlobContainersClientListOptions{Maxpagesize: to.Ptr("2")}),
 		func(p armstorage.BlobContainersClientListResponse) []*armstorage.ListContainerItem { return p.Value })
-	if len(list) != 3 {
-		t.Errorf("got %d containers, want 3", len(list))
+	if len(list) != 3 || pages != 2 {
+		t.Errorf("got %d containers on %d pages, want 3 on 2", len(list), pages)
 	}
 	must(client.Delete(ctx, group, "armstorageone", "container1", nil))(t)
 	if _, err := client.Get(ctx, group, "armstorageone", "container1", nil); err == nil {
@@ -75,9 +75,10 @@ func testQueues(t *testing.T, m *manager, group string) {
 	}
 	must(client.Update(ctx, group, "armstorageone", "queue0", armstorage.Queue{QueueProperties: &armstorage.QueueProperties{Metadata: tags("k", "v")}}, nil))(t)
 	same(t, "metadata", must(client.Get(ctx, group, "armstorageone", "queue0", nil))(t).QueueProperties.Metadata["k"], "v")
-	list, _ := every(t, client.NewListPager(group, "armstorageone", nil), func(p armstorage.QueueClientListResponse) []*armstorage.ListQueue { return p.Value })
-	if len(list) != 2 {
-		t.Errorf("got %d queues, want 2", len(list))
+	list, pages := every(t, client.NewListPager(group, "armstorageone", &armstorage.QueueClientListOptions{Maxpagesize: to.Ptr("1")}),
+		func(p armstorage.QueueClientListResponse) []*armstorage.ListQueue { return p.Value })
+	if len(list) != 2 || pages != 2 {
+		t.Errorf("got %d queues on %d pages, want 2 on 2", len(list), pages)
 	}
 	must(client.Delete(ctx, group, "armstorageone", "queue1", nil))(t)
 	if _, err := client.Get(ctx, group, "armstorageone", "queue1", nil); err == nil {
