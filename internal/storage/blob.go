@@ -22,8 +22,13 @@ type Blob struct {
 	Tier     string            `json:"tier,omitempty"` // "" is the account's, Hot
 	Retiered time.Time         `json:"retiered,omitzero"`
 	Body     Body              `json:"body,omitzero"`
+	Lease    Lease             `json:"lease,omitzero"`
+	// Kept is the Version that a write which modifies nothing went on with; 0
+	// when the record's own is the Version.
+	Kept int64 `json:"kept,omitempty"`
 
-	Version int64 `json:"-"`
+	Version int64 `json:"-"` // what the ETag shows; 0: there is no such blob
+	stored  int64 // the record's own
 }
 
 // BlobHeaders are a blob's HTTP headers, kept as they are set and sent back.
@@ -36,14 +41,17 @@ type BlobHeaders struct {
 	ContentMD5         []byte `json:"contentMD5,omitempty"`
 }
 
-func (b *Blob) state() state {
-	return state{exists: b.Version != 0, version: b.Version, modified: b.Modified}
+func (b *Blob) state(now time.Time) state {
+	return state{exists: b.Version != 0, version: b.Version, modified: b.Modified, lease: b.Lease, now: now, of: leasedBlob()}
 }
 
 func blobKey(c Container, name string) string { return c.UID + "/" + name }
 
 func blobOf(item store.Item[Blob]) Blob {
-	item.Value.Version = item.Version
+	item.Value.Version, item.Value.stored = item.Version, item.Version
+	if item.Value.Kept != 0 {
+		item.Value.Version = item.Value.Kept
+	}
 	return item.Value
 }
 
@@ -56,7 +64,7 @@ func (b *Blobs) Blob(ctx context.Context, c Container, name string, on Condition
 	if found.Version == 0 {
 		return found, BlobNotFound.New()
 	}
-	return found, on.forRead(found.state())
+	return found, on.forRead(found.state(b.config.Now()))
 }
 
 // find returns a blob, with Version 0 when there is none.
@@ -94,14 +102,41 @@ func (b *Blobs) Open(ctx context.Context, c Container, name string, on Condition
 		if err != nil {
 			return found, nil, err
 		}
-		if again.Version == found.Version {
+		if again.stored == found.stored {
 			return found, nil, fmt.Errorf("blob %q: its content is missing", name)
 		}
 	}
 }
 
-// Update changes the headers, metadata or tier of a blob on conditions.
+// Update changes the headers or metadata of a blob on conditions, which modifies it.
 func (b *Blobs) Update(ctx context.Context, c Container, name string, on Conditions, change func(*Blob) error) (Blob, error) {
+	return b.rewrite(ctx, c, name, on.forWrite, func(blob *Blob) error {
+		now := b.config.Now()
+		blob.Kept, blob.Modified, blob.Lease = 0, now, blob.Lease.afterWrite(now)
+		return change(blob)
+	})
+}
+
+// Annotate changes what is said of a blob without modifying it: its ETag and
+// time of modification stay.
+func (b *Blobs) Annotate(ctx context.Context, c Container, name string, on Conditions, change func(*Blob) error) (Blob, error) {
+	return b.rewrite(ctx, c, name, on.forWrite, func(blob *Blob) error {
+		blob.Kept = blob.Version
+		return change(blob)
+	})
+}
+
+// LeaseBlob changes the lease of a blob on conditions. The blob stays unmodified.
+func (b *Blobs) LeaseBlob(ctx context.Context, c Container, name string, on Conditions, change LeaseChange) (Blob, error) {
+	return b.rewrite(ctx, c, name, on.forUpdate, func(blob *Blob) (err error) {
+		blob.Kept = blob.Version
+		blob.Lease, err = change(blob.Lease, b.config.Now(), "blob")
+		return err
+	})
+}
+
+// rewrite changes the record of a blob that admit allows to be changed.
+func (b *Blobs) rewrite(ctx context.Context, c Container, name string, admit func(state) error, change func(*Blob) error) (Blob, error) {
 	for {
 		blob, err := b.find(ctx, c, name)
 		if err != nil {
@@ -110,7 +145,7 @@ func (b *Blobs) Update(ctx context.Context, c Container, name string, on Conditi
 		if blob.Version == 0 {
 			return blob, BlobNotFound.New()
 		}
-		if err := on.forWrite(blob.state()); err != nil {
+		if err := admit(blob.state(b.config.Now())); err != nil {
 			return blob, err
 		}
 		changed := blob
@@ -121,9 +156,9 @@ func (b *Blobs) Update(ctx context.Context, c Container, name string, on Conditi
 		if err := CheckMetadata(changed.Metadata); err != nil {
 			return blob, err
 		}
-		changed.Version, err = b.blobs.Put(ctx, blobKey(c, name), changed, store.At(blob.Version))
+		version, err := b.blobs.Put(ctx, blobKey(c, name), changed, store.At(blob.stored))
 		if !errors.Is(err, store.ErrConflict) {
-			return changed, err
+			return blobOf(store.Item[Blob]{Value: changed, Version: version}), err
 		}
 	}
 }
@@ -138,14 +173,14 @@ func (b *Blobs) Delete(ctx context.Context, c Container, name string, on Conditi
 		if blob.Version == 0 {
 			return BlobNotFound.New()
 		}
-		if err := on.forWrite(blob.state()); err != nil {
+		if err := on.forWrite(blob.state(b.config.Now())); err != nil {
 			return err
 		}
 		cleanup, err := b.supersede(ctx, blob, store.Item[upload]{}, nil)
 		if err != nil {
 			return err
 		}
-		ops := append([]store.Op{b.blobs.DeleteOp(blobKey(c, name), store.At(blob.Version))}, cleanup...)
+		ops := append([]store.Op{b.blobs.DeleteOp(blobKey(c, name), store.At(blob.stored))}, cleanup...)
 		_, err = b.config.Store.Apply(ctx, ops...)
 		if errors.Is(err, store.ErrConflict) {
 			continue

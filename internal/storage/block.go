@@ -55,14 +55,18 @@ func (b *Blobs) waiting(ctx context.Context, c Container, name string) (store.It
 	return item, nil
 }
 
-// PutBlock adds a staged block to the upload of a blob. The caller discards
-// staged on error.
-func (b *Blobs) PutBlock(ctx context.Context, c Container, name, id string, staged *Staged) error {
+// PutBlock adds a staged block to the upload of a blob, which a lease on the
+// blob holds off. The caller discards staged on error.
+func (b *Blobs) PutBlock(ctx context.Context, c Container, name, id string, on Conditions, staged *Staged) error {
 	length, err := checkBlockID(id)
 	if err != nil {
 		return err
 	}
-	if err := CheckBlobName(name); err != nil {
+	blob, err := b.find(ctx, c, name)
+	if err != nil {
+		return err
+	}
+	if err := on.forWrite(blob.state(b.config.Now())); err != nil {
 		return err
 	}
 	for {
@@ -234,10 +238,13 @@ func (b *Blobs) partsOf(ctx context.Context, blob Blob) (map[string]Part, error)
 
 // BlockLists returns the blob as it is (Version 0 when there is only an
 // upload), its committed blocks in order and its uncommitted ones in the order
-// of their ids. BlobNotFound when there is neither.
-func (b *Blobs) BlockLists(ctx context.Context, c Container, name string) (blob Blob, committed, uncommitted []Part, err error) {
+// of their ids. Of the conditions only the lease is asked for. BlobNotFound when there is neither.
+func (b *Blobs) BlockLists(ctx context.Context, c Container, name string, on Conditions) (blob Blob, committed, uncommitted []Part, err error) {
 	blob, err = b.find(ctx, c, name)
 	if err != nil {
+		return blob, nil, nil, err
+	}
+	if err := on.forRead(blob.state(b.config.Now())); err != nil {
 		return blob, nil, nil, err
 	}
 	waiting, err := b.waiting(ctx, c, name)

@@ -14,6 +14,7 @@ type Conditions struct {
 	IfNoneMatch       string
 	IfModifiedSince   time.Time
 	IfUnmodifiedSince time.Time
+	LeaseID           string // of the lease that the caller holds, in lower case; "" for none
 }
 
 // ETag is how the version of a stored record is shown. It changes with every write.
@@ -24,10 +25,16 @@ type state struct {
 	exists   bool
 	version  int64
 	modified time.Time
+	lease    Lease
+	now      time.Time
+	of       leased
 }
 
 // forRead decides for an object that exists: NotModified when the caller's copy is current.
 func (c Conditions) forRead(s state) error {
+	if err := s.lease.use(c.LeaseID, false, s.now, s.of); err != nil {
+		return err
+	}
 	if !c.positive(s) {
 		return ConditionNotMet.New()
 	}
@@ -37,8 +44,17 @@ func (c Conditions) forRead(s state) error {
 	return nil
 }
 
-// forWrite decides for a write of an object, there or not.
-func (c Conditions) forWrite(s state) error {
+// forWrite decides for a write of an object, there or not, that a lease holds off.
+func (c Conditions) forWrite(s state) error { return c.write(s, true) }
+
+// forUpdate decides for a write that is open beside a lease, but not under
+// another one.
+func (c Conditions) forUpdate(s state) error { return c.write(s, false) }
+
+func (c Conditions) write(s state, underLease bool) error {
+	if err := s.lease.use(c.LeaseID, underLease, s.now, s.of); err != nil {
+		return err
+	}
 	if s.exists && c.IfNoneMatch == "*" {
 		return BlobAlreadyExists.New()
 	}

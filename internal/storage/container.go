@@ -19,19 +19,24 @@ type Container struct {
 	Policies     []StoredPolicy    `json:"policies,omitempty"`
 	Created      time.Time         `json:"created"`
 	Modified     time.Time         `json:"modified"`
+	Lease        Lease             `json:"lease,omitzero"`
+	// Kept is the Version that a change of the lease alone went on with; 0 when
+	// the record's own is the Version.
+	Kept int64 `json:"kept,omitempty"`
 
-	Version int64  `json:"-"`
+	Version int64  `json:"-"` // what the ETag shows
+	stored  int64  // the record's own
 	holder  string // account UID
 }
 
 func (c *Container) key() string { return c.holder + "/" + c.Name }
-func (c *Container) state() state {
-	return state{exists: true, version: c.Version, modified: c.Modified}
+func (c *Container) state(now time.Time) state {
+	return state{exists: true, version: c.Version, modified: c.Modified, lease: c.Lease, now: now, of: leasedContainer()}
 }
 
 // check is the operation that makes a write fail when the container changed or went.
 func (c *Container) check() store.Op {
-	return store.Op{Kind: kindContainer, Key: c.key(), Check: true, If: store.At(c.Version)}
+	return store.Op{Kind: kindContainer, Key: c.key(), Check: true, If: store.At(c.stored)}
 }
 
 // Blobs keeps the containers and blobs of all accounts.
@@ -59,7 +64,10 @@ func NewBlobs(c Config) *Blobs {
 }
 
 func containerOf(holder string, item store.Item[Container]) Container {
-	item.Value.Version, item.Value.holder = item.Version, holder
+	item.Value.Version, item.Value.stored, item.Value.holder = item.Version, item.Version, holder
+	if item.Value.Kept != 0 {
+		item.Value.Version = item.Value.Kept
+	}
 	return item.Value
 }
 
@@ -114,18 +122,49 @@ func (b *Blobs) CreateContainer(ctx context.Context, account *Account, name, pub
 	if err != nil {
 		return Container{}, fmt.Errorf("creating container %q: %w", name, err)
 	}
-	c.Version = version
+	c.Version, c.stored = version, version
 	return c, nil
 }
 
-// UpdateContainer changes a container on conditions.
+// CheckLease refuses a request that names a lease, unless the container's
+// holds and is that one.
+func (b *Blobs) CheckLease(c Container, id string) error {
+	return c.Lease.use(id, false, b.config.Now(), leasedContainer())
+}
+
+// UpdateContainer changes a container on conditions. A lease on it does not
+// hold that off
+// (https://learn.microsoft.com/rest/api/storageservices/lease-container#outcomes-of-use-attempts-on-containers-by-lease-state).
 func (b *Blobs) UpdateContainer(ctx context.Context, account *Account, name string, on Conditions, change func(*Container) error) (Container, error) {
+	return b.rewriteContainer(ctx, account, name, on, func(c *Container) error {
+		c.Kept, c.Modified = 0, b.config.Now()
+		if err := change(c); err != nil {
+			return err
+		}
+		if err := CheckMetadata(c.Metadata); err != nil {
+			return err
+		}
+		return CheckPublicAccess(account, c.PublicAccess)
+	})
+}
+
+// LeaseContainer changes the lease of a container on conditions. The container
+// stays unmodified.
+func (b *Blobs) LeaseContainer(ctx context.Context, account *Account, name string, on Conditions, change LeaseChange) (Container, error) {
+	return b.rewriteContainer(ctx, account, name, on, func(c *Container) (err error) {
+		c.Kept = c.Version
+		c.Lease, err = change(c.Lease, b.config.Now(), "container")
+		return err
+	})
+}
+
+func (b *Blobs) rewriteContainer(ctx context.Context, account *Account, name string, on Conditions, change func(*Container) error) (Container, error) {
 	for {
 		c, err := b.Container(ctx, account, name)
 		if err != nil {
 			return c, err
 		}
-		if err := on.forWrite(c.state()); err != nil {
+		if err := on.forUpdate(c.state(b.config.Now())); err != nil {
 			return c, err
 		}
 		changed := c
@@ -133,36 +172,33 @@ func (b *Blobs) UpdateContainer(ctx context.Context, account *Account, name stri
 		if err := change(&changed); err != nil {
 			return c, err
 		}
-		if err := CheckMetadata(changed.Metadata); err != nil {
-			return c, err
-		}
-		if err := CheckPublicAccess(account, changed.PublicAccess); err != nil {
-			return c, err
-		}
-		changed.Modified = b.config.Now()
-		changed.Version, err = b.containers.Put(ctx, c.key(), changed, store.At(c.Version))
+		version, err := b.containers.Put(ctx, c.key(), changed, store.At(c.stored))
 		if !errors.Is(err, store.ErrConflict) {
-			return changed, err
+			return containerOf(account.UID, store.Item[Container]{Value: changed, Version: version}), err
 		}
 	}
 }
 
 // DeleteContainer removes a container on conditions. Its blobs are out of reach
-// at once; what they hold is removed by the collector.
+// at once, whatever leases they have; what they hold is removed by the collector.
 func (b *Blobs) DeleteContainer(ctx context.Context, account *Account, name string, on Conditions) error {
+	return b.deleteContainer(ctx, account, name, on.forWrite)
+}
+
+func (b *Blobs) deleteContainer(ctx context.Context, account *Account, name string, admit func(state) error) error {
 	for {
 		c, err := b.Container(ctx, account, name)
 		if err != nil {
 			return err
 		}
-		if err := on.forWrite(c.state()); err != nil {
+		if err := admit(c.state(b.config.Now())); err != nil {
 			return err
 		}
 		remove, err := b.collector.op(0, remains{Container: c.UID})
 		if err != nil {
 			return err
 		}
-		_, err = b.config.Store.Apply(ctx, b.containers.DeleteOp(c.key(), store.At(c.Version)), remove)
+		_, err = b.config.Store.Apply(ctx, b.containers.DeleteOp(c.key(), store.At(c.stored)), remove)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
@@ -188,7 +224,7 @@ func (b *Blobs) Containers(ctx context.Context, account *Account, p Page) ([]Con
 	return found, next, nil
 }
 
-// DeleteAll removes all containers of an account.
+// DeleteAll removes all containers of an account, leased or not.
 func (b *Blobs) DeleteAll(ctx context.Context, account *Account) error {
 	for {
 		containers, next, err := b.Containers(ctx, account, Page{Limit: store.DefaultLimit})
@@ -196,7 +232,7 @@ func (b *Blobs) DeleteAll(ctx context.Context, account *Account) error {
 			return err
 		}
 		for _, c := range containers {
-			err := b.DeleteContainer(ctx, account, c.Name, Conditions{})
+			err := b.deleteContainer(ctx, account, c.Name, Conditions{}.forUpdate)
 			if err != nil && !errors.Is(err, ContainerNotFound) {
 				return err
 			}

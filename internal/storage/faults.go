@@ -110,6 +110,36 @@ var (
 		Format: "The specified blob does not exist.", Why: "the container has no such blob", Fix: "check the name: case and slashes count"}
 	BlobAlreadyExists = &fault.Kind{Code: "BlobAlreadyExists", Status: 409, Link: chain.LinkData,
 		Format: "The specified blob already exists.", Why: "the request asked for a new blob", Fix: "choose another name or overwrite it"}
+	LeaseAlreadyPresent = &fault.Kind{Code: "LeaseAlreadyPresent", Status: 409, Link: chain.LinkData,
+		Format: "There is already a lease present.", Why: "another client holds the lease", Fix: "wait until it is released or expires, or break it"}
+	LeaseIDMissing = &fault.Kind{Code: "LeaseIdMissing", Status: 412, Link: chain.LinkData,
+		Format: "There is currently a lease on the %s and no lease ID was specified in the request.",
+		Why:    "a client holds a lease, and only it may write", Fix: "send x-ms-lease-id, or break the lease"}
+	LeaseIDMismatchWithBlobOperation = &fault.Kind{Code: "LeaseIdMismatchWithBlobOperation", Status: 412, Link: chain.LinkData,
+		Format: "The lease ID specified did not match the lease ID for the blob.", Why: "another lease was taken", Fix: "acquire the lease again"}
+	LeaseIDMismatchWithContainerOperation = &fault.Kind{Code: "LeaseIdMismatchWithContainerOperation", Status: 412, Link: chain.LinkData,
+		Format: "The lease ID specified did not match the lease ID for the container.", Why: "another lease was taken", Fix: "acquire the lease again"}
+	LeaseIDMismatchWithLeaseOperation = &fault.Kind{Code: "LeaseIdMismatchWithLeaseOperation", Status: 409, Link: chain.LinkData,
+		Format: "The lease ID specified did not match the lease ID for the %s.",
+		Why:    "the lease was released, or another one was taken", Fix: "acquire the lease again"}
+	LeaseIsBreakingAndCannotBeAcquired = &fault.Kind{Code: "LeaseIsBreakingAndCannotBeAcquired", Status: 409, Link: chain.LinkData,
+		Format: "The lease ID matched, but the lease is currently in breaking state and cannot be acquired until it is broken.",
+		Why:    "someone breaks the lease, and its break period is not over", Fix: "wait as long as x-ms-lease-time of the break said"}
+	LeaseIsBreakingAndCannotBeChanged = &fault.Kind{Code: "LeaseIsBreakingAndCannotBeChanged", Status: 409, Link: chain.LinkData,
+		Format: "The lease ID matched, but the lease is currently in breaking state and cannot be changed.",
+		Why:    "someone breaks the lease", Fix: "release it, or wait until it is broken and acquire it again"}
+	LeaseIsBrokenAndCannotBeRenewed = &fault.Kind{Code: "LeaseIsBrokenAndCannotBeRenewed", Status: 409, Link: chain.LinkData,
+		Format: "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.",
+		Why:    "someone broke the lease", Fix: "acquire it again"}
+	LeaseLost = &fault.Kind{Code: "LeaseLost", Status: 412, Link: chain.LinkData,
+		Format: "A lease ID was specified, but the lease for the %s has expired.",
+		Why:    "the lease was not renewed in time, or was broken", Fix: "acquire it again, and read before you write"}
+	LeaseNotPresentWithBlobOperation = &fault.Kind{Code: "LeaseNotPresentWithBlobOperation", Status: 412, Link: chain.LinkData,
+		Format: "There is currently no lease on the blob.", Why: "the lease was released, or its blob was written since it ended", Fix: "acquire it again"}
+	LeaseNotPresentWithContainerOperation = &fault.Kind{Code: "LeaseNotPresentWithContainerOperation", Status: 412, Link: chain.LinkData,
+		Format: "There is currently no lease on the container.", Why: "the lease was released", Fix: "acquire it again"}
+	LeaseNotPresentWithLeaseOperation = &fault.Kind{Code: "LeaseNotPresentWithLeaseOperation", Status: 409, Link: chain.LinkData,
+		Format: "There is currently no lease on the %s.", Why: "the lease was never taken, or has ended", Fix: "acquire it"}
 	InvalidBlockList = &fault.Kind{Code: "InvalidBlockList", Status: 400, Link: chain.LinkData,
 		Format: "The specified block list is invalid.", Why: "the list names a block that was not uploaded", Fix: "upload the block first"}
 	InvalidBlobOrBlock = &fault.Kind{Code: "InvalidBlobOrBlock", Status: 400, Link: chain.LinkData,

@@ -187,7 +187,7 @@ func TestNothingOutlivesItsContainer(t *testing.T) {
 						t.Errorf("staging: %v", err)
 						return
 					}
-					err = w.blobs.PutBlock(t.Context(), c, fmt.Sprint(i), "QUJD", staged)
+					err = w.blobs.PutBlock(t.Context(), c, fmt.Sprint(i), "QUJD", Conditions{}, staged)
 					if err != nil && !errors.Is(err, ContainerNotFound) {
 						t.Errorf("putting a block: %v", err)
 					}

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/aksess/aksess/internal/store"
 )
@@ -48,7 +49,7 @@ func (b *Blobs) write(ctx context.Context, c Container, w Write, make func(old B
 		if err != nil {
 			return Blob{}, err
 		}
-		if err := w.admit(old); err != nil {
+		if err := w.admit(old, b.config.Now()); err != nil {
 			return Blob{}, err
 		}
 		waiting, err := b.waiting(ctx, c, w.Name)
@@ -66,8 +67,8 @@ func (b *Blobs) write(ctx context.Context, c Container, w Write, make func(old B
 	}
 }
 
-func (w *Write) admit(old Blob) error {
-	if err := w.On.forWrite(old.state()); err != nil {
+func (w *Write) admit(old Blob, now time.Time) error {
+	if err := w.On.forWrite(old.state(now)); err != nil {
 		return err
 	}
 	if old.Version != 0 && w.MayOverwrite != nil {
@@ -82,7 +83,7 @@ func (b *Blobs) holds(ctx context.Context, c Container) (store.Op, error) {
 	if errors.Is(err, store.ErrNotFound) || (err == nil && item.Value.UID != c.UID) {
 		return store.Op{}, ContainerNotFound.New()
 	}
-	c.Version = item.Version
+	c.stored = item.Version
 	return c.check(), err
 }
 
@@ -90,12 +91,12 @@ func (b *Blobs) commit(ctx context.Context, c Container, w Write, next draft, ol
 	now := b.config.Now()
 	blob := Blob{
 		Name: w.Name, Created: now, Modified: now, Size: next.size,
-		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body,
+		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body, Lease: old.Lease.afterWrite(now),
 	}
 	condition := store.Absent()
 	if old.Version != 0 {
 		blob.Created = old.Created
-		condition = store.At(old.Version)
+		condition = store.At(old.stored)
 	}
 	head, err := b.blobs.PutOp(blobKey(c, w.Name), blob, condition)
 	if err != nil {
@@ -114,7 +115,7 @@ func (b *Blobs) commit(ctx context.Context, c Container, w Write, next draft, ol
 	if err != nil {
 		return blob, err
 	}
-	blob.Version = versions[0]
+	blob.Version, blob.stored = versions[0], versions[0]
 	if len(cleanup) > 0 {
 		b.collector.sweep(ctx)
 	}

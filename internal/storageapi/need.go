@@ -25,6 +25,8 @@ func needOf(operation string) (need, bool) {
 		return need{"c", "r", ""}, true
 	case "SetContainerMetadata", "SetQueueMetadata":
 		return need{"c", "w", ""}, true
+	case "LeaseContainer":
+		return need{"c", "w", ""}, true
 	case "DeleteContainer", "DeleteQueue":
 		return need{"c", "d", ""}, true
 	case "ListBlobs":
@@ -35,7 +37,7 @@ func needOf(operation string) (need, bool) {
 		return need{"o", "w", "wc"}, true
 	case "GetBlockList", "GetBlob", "GetBlobProperties", "GetBlobMetadata", "HeadBlobMetadata", "PeekMessages":
 		return need{"o", "r", "r"}, true
-	case "SetBlobProperties", "SetBlobMetadata", "SetBlobTier":
+	case "SetBlobProperties", "SetBlobMetadata", "SetBlobTier", "LeaseBlob":
 		return need{"o", "w", "w"}, true
 	case "DeleteBlob":
 		return need{"o", "d", "d"}, true

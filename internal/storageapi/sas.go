@@ -237,6 +237,9 @@ func (s *shared) permit() error {
 		}
 		letters = need.account
 	}
+	if known && letters != "" && breaksLease(s.r) {
+		letters += "d"
+	}
 	if !known || !strings.ContainsAny(s.SAS["sp"], letters) {
 		return storage.AuthorizationPermissionMismatch.New()
 	}
@@ -246,6 +249,12 @@ func (s *shared) permit() error {
 	s.call.CreateOnly = letters == "wc" && !strings.Contains(s.SAS["sp"], "w")
 	s.override()
 	return nil
+}
+
+// breaksLease reports whether the request breaks a lease, which the permission
+// to delete is enough for.
+func breaksLease(r *azapi.Request) bool {
+	return (r.Operation.Name == "LeaseBlob" || r.Operation.Name == "LeaseContainer") && strings.EqualFold(r.Header.Get("x-ms-lease-action"), "break")
 }
 
 // override takes the headers that the signature sets on the answer.

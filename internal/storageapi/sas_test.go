@@ -112,6 +112,42 @@ func TestAccountSAS(t *testing.T) {
 	runCases(t, w, []sasCase{{"old-key", all, "GET", blobHost + "/?comp=list", 403, "AuthenticationFailed"}})
 }
 
+// TestLeaseSAS: writing leases, and deleting is enough to break one.
+func TestLeaseSAS(t *testing.T) {
+	w := world(t)
+	secret := decoded(w, key(w, "1"))
+	make := func(pairs ...string) string { return sas(w, secret, ofAccount, pairs...) }
+	w.Want(with(make("ss", "b", "srt", "sco", "sp", "w"), "PUT", blobHost+"/con/lock"), 201, "")
+	for _, test := range []struct {
+		name, permissions, action string
+		status                    int
+	}{
+		{"read", "r", "acquire", 403},
+		{"delete-acquires-not", "d", "acquire", 403},
+		{"write", "w", "acquire", 201},
+		{"read-breaks-not", "r", "break", 403},
+		{"delete-breaks", "d", "break", 202},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.T = t
+			for _, target := range []string{blobHost + "/con/lock?comp=lease", blobHost + "/con?restype=container&comp=lease"} {
+				r := with(make("ss", "b", "srt", "co", "sp", test.permissions), "PUT", target)
+				r.Header["x-ms-lease-action"], r.Header["x-ms-lease-duration"] = test.action, "-1"
+				if got := w.Do(r); got.Status != test.status {
+					t.Errorf("%s: got %d, want %d\n%s", target, got.Status, test.status, got.Body)
+				}
+			}
+		})
+	}
+	w.T = t
+	of := sas(w, secret, ofBlob("con"), "sr", "c", "sp", "rwdlt")
+	r := with(of, "PUT", blobHost+"/con?restype=container&comp=lease")
+	r.Header["x-ms-lease-action"] = "break"
+	if got := w.Do(r); got.Status != 403 {
+		t.Errorf("a container's signature: got %d, want 403", got.Status)
+	}
+}
+
 func TestServiceSAS(t *testing.T) {
 	w := world(t)
 	secret := decoded(w, key(w, "0"))

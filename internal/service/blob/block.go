@@ -22,6 +22,10 @@ func (b *Blobs) putBlock(w http.ResponseWriter, r *azapi.Request) error {
 	if id == "" {
 		return storageapi.With(storage.MissingRequiredQueryParameter.New(), "QueryParameterName", "blockid")
 	}
+	held, err := leaseOf(r.Header, "x-ms-lease-id")
+	if err != nil {
+		return err
+	}
 	size, err := sizeOf(r, maxPutBlock)
 	if err != nil {
 		return err
@@ -38,7 +42,7 @@ func (b *Blobs) putBlock(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	if err = verify(r.Header, staged); err == nil {
-		err = b.blobs.PutBlock(r.Context(), c, r.Param("blob"), id, staged)
+		err = b.blobs.PutBlock(r.Context(), c, r.Param("blob"), id, storage.Conditions{LeaseID: held}, staged)
 	}
 	if err != nil {
 		b.blobs.Discard(r.Context(), staged)
@@ -159,11 +163,15 @@ func (b *Blobs) getBlockList(w http.ResponseWriter, r *azapi.Request) error {
 	default:
 		return storageapi.BadQuery("blocklisttype", kind, "It must be one of committed, uncommitted, all.")
 	}
+	held, err := leaseOf(r.Header, "x-ms-lease-id")
+	if err != nil {
+		return err
+	}
 	c, err := b.container(r)
 	if err != nil {
 		return err
 	}
-	blob, committed, uncommitted, err := b.blobs.BlockLists(r.Context(), c, r.Param("blob"))
+	blob, committed, uncommitted, err := b.blobs.BlockLists(r.Context(), c, r.Param("blob"), storage.Conditions{LeaseID: held})
 	if err != nil {
 		return err
 	}

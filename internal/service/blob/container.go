@@ -54,10 +54,7 @@ func publicAccessOf(r *azapi.Request) (string, error) {
 
 // getACL: https://learn.microsoft.com/rest/api/storageservices/get-container-acl
 func (b *Blobs) getACL(w http.ResponseWriter, r *azapi.Request) error {
-	if err := noLease(r); err != nil {
-		return err
-	}
-	c, err := b.container(r)
+	c, err := b.heldContainer(r)
 	if err != nil {
 		return err
 	}
@@ -71,9 +68,6 @@ func (b *Blobs) getACL(w http.ResponseWriter, r *azapi.Request) error {
 // setACL replaces the access level and the stored access policies
 // (https://learn.microsoft.com/rest/api/storageservices/set-container-acl).
 func (b *Blobs) setACL(w http.ResponseWriter, r *azapi.Request) error {
-	if err := noLease(r); err != nil {
-		return err
-	}
 	on, err := conditionsOf(r.Header)
 	if err != nil {
 		return err
@@ -104,10 +98,7 @@ func (b *Blobs) setACL(w http.ResponseWriter, r *azapi.Request) error {
 
 // getContainer: https://learn.microsoft.com/rest/api/storageservices/get-container-properties
 func (b *Blobs) getContainer(w http.ResponseWriter, r *azapi.Request) error {
-	if err := noLease(r); err != nil {
-		return err
-	}
-	c, err := b.container(r)
+	c, err := b.heldContainer(r)
 	if err != nil {
 		return err
 	}
@@ -115,7 +106,7 @@ func (b *Blobs) getContainer(w http.ResponseWriter, r *azapi.Request) error {
 	writeStamp(h, c.Version, c.Modified)
 	writeMetadata(h, c.Metadata)
 	if r.Query("comp") == "" {
-		writeLease(h)
+		writeLease(h, c.Lease, r.Now)
 		if c.PublicAccess != "" {
 			h.Set("x-ms-blob-public-access", strings.ToLower(c.PublicAccess))
 		}
@@ -131,9 +122,6 @@ func (b *Blobs) getContainer(w http.ResponseWriter, r *azapi.Request) error {
 
 // setContainerMetadata: https://learn.microsoft.com/rest/api/storageservices/set-container-metadata
 func (b *Blobs) setContainerMetadata(w http.ResponseWriter, r *azapi.Request) error {
-	if err := noLease(r); err != nil {
-		return err
-	}
 	on, err := conditionsOf(r.Header)
 	if err != nil {
 		return err
@@ -157,9 +145,6 @@ func (b *Blobs) setContainerMetadata(w http.ResponseWriter, r *azapi.Request) er
 // deleteContainer: https://learn.microsoft.com/rest/api/storageservices/delete-container.
 // Azure holds the name for at least 30 seconds; here it is free at once.
 func (b *Blobs) deleteContainer(w http.ResponseWriter, r *azapi.Request) error {
-	if err := noLease(r); err != nil {
-		return err
-	}
 	on, err := conditionsOf(r.Header)
 	if err != nil {
 		return err
@@ -175,9 +160,15 @@ func (b *Blobs) deleteContainer(w http.ResponseWriter, r *azapi.Request) error {
 	return nil
 }
 
-func noLease(r *azapi.Request) error {
-	if r.Header.Get("x-ms-lease-id") != "" {
-		return noContainerLease.New()
+// heldContainer reads the container, on the lease that the request names.
+func (b *Blobs) heldContainer(r *azapi.Request) (storage.Container, error) {
+	held, err := leaseOf(r.Header, "x-ms-lease-id")
+	if err != nil {
+		return storage.Container{}, err
 	}
-	return nil
+	c, err := b.container(r)
+	if err != nil {
+		return c, err
+	}
+	return c, b.blobs.CheckLease(c, held)
 }

@@ -22,8 +22,4 @@ var (
 		Why:    "the content changed on its way, or the checksum is of something else", Fix: "send the content again"}
 	missingLength = &fault.Kind{Code: "MissingContentLengthHeader", Status: 411, Link: chain.LinkData,
 		Format: "The Content-Length header was not specified.", Why: "content is sent with its length", Fix: "send Content-Length"}
-	noContainerLease = &fault.Kind{Code: "LeaseNotPresentWithContainerOperation", Status: 412, Link: chain.LinkData,
-		Format: "There is currently no lease on the container.", Why: "aksess serves no leases, so there is none", Fix: "leave out x-ms-lease-id"}
-	noBlobLease = &fault.Kind{Code: "LeaseNotPresentWithBlobOperation", Status: 412, Link: chain.LinkData,
-		Format: "There is currently no lease on the blob.", Why: "aksess serves no leases, so there is none", Fix: "leave out x-ms-lease-id"}
 )

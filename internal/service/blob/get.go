@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/aksess/aksess/internal/azapi"
 	"github.com/aksess/aksess/internal/storage"
@@ -41,7 +42,7 @@ func (b *Blobs) getBlob(w http.ResponseWriter, r *azapi.Request) error {
 		return notModified(w, blob, err)
 	}
 	defer content.Close() //nolint:errcheck // it was only read
-	writeBlob(w.Header(), blob)
+	writeBlob(w.Header(), blob, r.Now)
 	override(w.Header(), r)
 	status := http.StatusOK
 	if span.given {
@@ -89,7 +90,7 @@ func (b *Blobs) headBlob(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	h := w.Header()
-	writeBlob(h, blob)
+	writeBlob(h, blob, r.Now)
 	override(h, r)
 	h.Set("Content-Length", strconv.FormatInt(blob.Size, 10))
 	tier := blob.Tier
@@ -153,10 +154,10 @@ func override(h http.Header, r *azapi.Request) {
 	}
 }
 
-func writeBlob(h http.Header, blob storage.Blob) {
+func writeBlob(h http.Header, blob storage.Blob, now time.Time) {
 	writeStamp(h, blob.Version, blob.Modified)
 	writeMetadata(h, blob.Metadata)
-	writeLease(h)
+	writeLease(h, blob.Lease, now)
 	h.Set("x-ms-blob-type", "BlockBlob")
 	h.Set("x-ms-creation-time", azapi.HTTPTime(blob.Created))
 	h.Set("x-ms-server-encrypted", "true")

@@ -57,17 +57,14 @@ func conditionsOf(h http.Header) (storage.Conditions, error) {
 			return c, storageapi.BadHeader(name, tag) // Storage takes one tag
 		}
 	}
-	return c, nil
+	var err error
+	c.LeaseID, err = leaseOf(h, "x-ms-lease-id")
+	return c, err
 }
 
 func writeStamp(h http.Header, version int64, modified time.Time) {
 	h.Set("ETag", storage.ETag(version))
 	h.Set("Last-Modified", azapi.HTTPTime(modified))
-}
-
-func writeLease(h http.Header) {
-	h.Set("x-ms-lease-status", "unlocked")
-	h.Set("x-ms-lease-state", "available")
 }
 
 // notServed are headers of options that change what an operation means.
@@ -91,9 +88,6 @@ func served(handle azapi.Handler) azapi.Handler {
 			if r.Header.Get(name) != "" {
 				return storage.NotServed.New("The header " + name)
 			}
-		}
-		if r.Header.Get("x-ms-lease-id") != "" {
-			return noBlobLease.New()
 		}
 		return handle(w, r)
 	}

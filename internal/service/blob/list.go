@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aksess/aksess/internal/azapi"
@@ -89,7 +90,7 @@ func (b *Blobs) listContainers(w http.ResponseWriter, r *azapi.Request) error {
 	for _, c := range found {
 		item := containerItem{Name: c.Name, Properties: containerProperties{
 			LastModified: azapi.HTTPTime(c.Modified), ETag: storage.ETag(c.Version),
-			LeaseStatus: "unlocked", LeaseState: "available", DefaultEncryptionScope: "$account-encryption-key",
+			leaseProperties: leaseShown(c.Lease, r.Now), DefaultEncryptionScope: "$account-encryption-key",
 		}}
 		item.Metadata = metadataIf(sets["metadata"], c.Metadata)
 		answer.Containers.Items = append(answer.Containers.Items, item)
@@ -135,21 +136,21 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 			answer.Blobs.Entries = append(answer.Blobs.Entries, blobPrefix{Name: encode(entry.Prefix)})
 			continue
 		}
-		item := itemOf(entry.Blob)
+		item := itemOf(entry.Blob, r.Now)
 		item.Metadata = metadataIf(sets["metadata"], entry.Blob.Metadata)
 		answer.Blobs.Entries = append(answer.Blobs.Entries, item)
 	}
 	return azapi.WriteXML(w, http.StatusOK, answer)
 }
 
-func itemOf(blob storage.Blob) blobItem {
+func itemOf(blob storage.Blob, now time.Time) blobItem {
 	item := blobItem{Name: encode(blob.Name), Properties: blobProperties{
 		CreationTime: azapi.HTTPTime(blob.Created), LastModified: azapi.HTTPTime(blob.Modified),
 		ETag: strings.Trim(storage.ETag(blob.Version), `"`), ContentLength: blob.Size,
 		ContentType: blob.Headers.ContentType, ContentEncoding: blob.Headers.ContentEncoding,
 		ContentLanguage: blob.Headers.ContentLanguage, CacheControl: blob.Headers.CacheControl,
 		ContentDisposition: blob.Headers.ContentDisposition, BlobType: "BlockBlob", AccessTier: blob.Tier,
-		LeaseStatus: "unlocked", LeaseState: "available", ServerEncrypted: true,
+		leaseProperties: leaseShown(blob.Lease, now), ServerEncrypted: true,
 	}}
 	if blob.Headers.ContentMD5 != nil {
 		item.Properties.ContentMD5 = base64.StdEncoding.EncodeToString(blob.Headers.ContentMD5)

@@ -142,7 +142,7 @@ func (b *Blobs) setProperties(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	return b.update(w, r, http.StatusOK, func(blob *storage.Blob) error {
-		blob.Headers, blob.Modified = headers, r.Now
+		blob.Headers = headers
 		return nil
 	})
 }
@@ -151,7 +151,7 @@ func (b *Blobs) setProperties(w http.ResponseWriter, r *azapi.Request) error {
 func (b *Blobs) setMetadata(w http.ResponseWriter, r *azapi.Request) error {
 	w.Header().Set("x-ms-request-server-encrypted", "true")
 	return b.update(w, r, http.StatusOK, func(blob *storage.Blob) error {
-		blob.Metadata, blob.Modified = metadataOf(r.Header), r.Now
+		blob.Metadata = metadataOf(r.Header)
 		return nil
 	})
 }
@@ -165,11 +165,15 @@ func (b *Blobs) setTier(w http.ResponseWriter, r *azapi.Request) error {
 	if tier == "" {
 		return storageapi.MissingHeader("x-ms-access-tier")
 	}
+	held, err := leaseOf(r.Header, "x-ms-lease-id")
+	if err != nil {
+		return err
+	}
 	c, err := b.container(r)
 	if err != nil {
 		return err
 	}
-	_, err = b.blobs.Update(r.Context(), c, r.Param("blob"), storage.Conditions{}, func(blob *storage.Blob) error {
+	_, err = b.blobs.Annotate(r.Context(), c, r.Param("blob"), storage.Conditions{LeaseID: held}, func(blob *storage.Blob) error {
 		blob.Tier, blob.Retiered = tier, r.Now
 		return nil
 	})

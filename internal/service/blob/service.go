@@ -27,12 +27,13 @@ const (
 type Blobs struct {
 	*storageapi.Plane
 	blobs *storage.Blobs
+	newID func() string
 }
 
 // New returns the service for the accounts among the resources and the blobs kept by c.
 func New(resources *arm.Resources, c storage.Config) *Blobs {
 	plane := storageapi.New("blob", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0", storageapi.Objects(), resources, c)
-	b := &Blobs{Plane: plane, blobs: storage.NewBlobs(c)}
+	b := &Blobs{Plane: plane, blobs: storage.NewBlobs(c), newID: c.NewID}
 	plane.Policies = func(r *azapi.Request) ([]storage.StoredPolicy, error) {
 		c, err := b.container(r)
 		return c.Policies, err
@@ -79,6 +80,7 @@ func (b *Blobs) containerOperations() []azapi.Operation {
 		op("GetContainerMetadata", http.MethodGet, "metadata", containerRead, b.getContainer),
 		op("HeadContainerMetadata", http.MethodHead, "metadata", containerRead, b.getContainer),
 		op("SetContainerMetadata", http.MethodPut, "metadata", containerWrite, b.setContainerMetadata),
+		op("LeaseContainer", http.MethodPut, "lease", containerWrite, b.leaseContainer),
 		op("DeleteContainer", http.MethodDelete, "", containerDelete, b.deleteContainer),
 		op("GetContainerACL", http.MethodGet, "acl", containerGetACL, b.getACL),
 		op("HeadContainerACL", http.MethodHead, "acl", containerGetACL, b.getACL),
@@ -109,6 +111,7 @@ func (b *Blobs) blobOperations() []azapi.Operation {
 		op("SetBlobProperties", http.MethodPut, "properties", blobWrite, b.setProperties),
 		op("SetBlobMetadata", http.MethodPut, "metadata", blobWrite, b.setMetadata),
 		op("SetBlobTier", http.MethodPut, "tier", blobWrite, b.setTier),
+		op("LeaseBlob", http.MethodPut, "lease", blobWrite, b.leaseBlob),
 		op("DeleteBlob", http.MethodDelete, "", blobDelete, b.deleteBlob),
 	}
 }

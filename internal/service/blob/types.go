@@ -29,15 +29,21 @@ type containerItem struct {
 }
 
 type containerProperties struct {
-	LastModified                string `xml:"Last-Modified"`
-	ETag                        string `xml:"Etag"`
-	LeaseStatus                 string `xml:"LeaseStatus"`
-	LeaseState                  string `xml:"LeaseState"`
+	LastModified string `xml:"Last-Modified"`
+	ETag         string `xml:"Etag"`
+	leaseProperties
 	DefaultEncryptionScope      string `xml:"DefaultEncryptionScope"`
 	DenyEncryptionScopeOverride bool   `xml:"DenyEncryptionScopeOverride"`
 	HasImmutabilityPolicy       bool   `xml:"HasImmutabilityPolicy"`
 	HasLegalHold                bool   `xml:"HasLegalHold"`
 	ImmutableStorage            bool   `xml:"ImmutableStorageWithVersioningEnabled"`
+}
+
+// leaseProperties are a lease in listings.
+type leaseProperties struct {
+	LeaseStatus   string `xml:"LeaseStatus"`
+	LeaseState    string `xml:"LeaseState"`
+	LeaseDuration string `xml:"LeaseDuration,omitempty"`
 }
 
 // blobPage is the answer of List Blobs
@@ -86,9 +92,8 @@ type blobProperties struct {
 	BlobType           string `xml:"BlobType"`
 	AccessTier         string `xml:"AccessTier"`
 	AccessTierInferred *bool  `xml:"AccessTierInferred"`
-	LeaseStatus        string `xml:"LeaseStatus"`
-	LeaseState         string `xml:"LeaseState"`
-	ServerEncrypted    bool   `xml:"ServerEncrypted"`
+	leaseProperties
+	ServerEncrypted bool `xml:"ServerEncrypted"`
 }
 
 // encoded is a name that XML may not be able to hold: it is then percent-encoded.
