@@ -82,15 +82,19 @@ func (s *Settings) supersede(ctx context.Context, of *Store, old store.Item[sett
 }
 
 // moment is the time that the request asks about, the zero time for now. Like
-// last_modified on the wire it has whole seconds.
+// last_modified on the wire it has whole seconds. The reference has it as an HTTP
+// date; az and the SDK for Go send RFC 3339.
 func moment(r *azapi.Request) (time.Time, error) {
 	text := r.Header.Get("Accept-Datetime")
 	if text == "" {
 		return time.Time{}, nil
 	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at.Truncate(time.Second), nil
+	}
 	at, err := http.ParseTime(text)
 	if err != nil {
-		return at, invalid("Accept-Datetime", "The value %.64q is not an HTTP date.", text)
+		return at, invalid("Accept-Datetime", "The value %.64q is neither an HTTP date nor RFC 3339.", text)
 	}
 	return at, nil
 }

@@ -112,6 +112,8 @@ func TestThePast(t *testing.T) {
 	}
 	w.wantValues("/kv", "3 4 2", "Accept-Datetime", past(time.Hour))
 	w.wantValues("/kv?key=one,two", "3 2", "Accept-Datetime", past(time.Hour))
+	w.wantValues("/kv", "1 2", "Accept-Datetime", start.Add(time.Minute).UTC().Format(time.RFC3339Nano))
+	w.wantValues("/kv", "1 2", "Accept-Datetime", start.Add(time.Minute).In(time.FixedZone("", 3600)).Format(time.RFC3339))
 	w.wantValues("/kv", "4 2", "Accept-Datetime", past(2*time.Hour))
 	one := at("GET", "/kv/one", nil, "Accept-Datetime", past(time.Minute))
 	if got := w.want(one, 200); got.Get("value") != "1" || got.Header.Get("Memento-Datetime") == "" {
