@@ -48,7 +48,7 @@ func userKind() *kind {
 		},
 		filters: map[string]operand{
 			"id": text, "userPrincipalName": text, "displayName": text, "mail": text, "mailNickname": text, "givenName": text, "surname": text,
-			"userType": text, "accountEnabled": flag, "otherMails": texts,
+			"userType": text, "employeeId": text, "accountEnabled": flag, "otherMails": texts,
 		},
 		shown: []string{
 			"id", "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage",
