@@ -156,7 +156,7 @@ func (c *common) printUp(a *app.App, output string) error {
 Run a program against it:     aksess run -- COMMAND
 Or set up this shell:         eval "$(aksess env)"
 As the deployer, with az:     aksess run -- az login --service-principal --tenant %[3]s \
-                                --username %[5]s --password "$(jq -r .clientSecret %[6]s)"
+                                --username %[5]s --password="$(jq -r .clientSecret %[6]s)"
 Interrupt to stop.
 `, report.ProxyURL, report.CAFile, report.TenantID, report.SubscriptionID, report.Deployer.ClientID, report.Deployer.SecretFile,
 		report.User.Name, report.SignInPage)

@@ -138,7 +138,7 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: login")
 	}
-	ts.Check(ts.Exec("az", "login", "--service-principal", "--tenant", ts.Getenv("TENANT"), "--username", ts.Getenv("CLIENT_ID"), "--password", ts.Getenv("CLIENT_SECRET")))
+	ts.Check(ts.Exec("az", "login", "--service-principal", "--tenant", ts.Getenv("TENANT"), "--username", ts.Getenv("CLIENT_ID"), "--password="+ts.Getenv("CLIENT_SECRET")))
 }
 
 // printed is the JSON that the last exec printed.

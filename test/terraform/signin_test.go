@@ -242,7 +242,7 @@ func withAz(t *testing.T, w *workspace) {
 	}
 	w.set("AZURE_CONFIG_DIR="+filepath.Join(w.dir, "az"), "PATH="+az+string(os.PathListSeparator)+os.Getenv("PATH"))
 	login := w.azure.command(w.dir, w.environ, "az", "login", "--service-principal", "--tenant", w.azure.TenantID,
-		"--username", w.azure.Deployer.ClientID, "--password", w.azure.Deployer.ClientSecret)
+		"--username", w.azure.Deployer.ClientID, "--password="+w.azure.Deployer.ClientSecret)
 	if printed, err := login.CombinedOutput(); err != nil {
 		t.Fatalf("az login: %v\n%s", err, printed)
 	}
