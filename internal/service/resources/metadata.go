@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
 )
 
@@ -72,14 +73,45 @@ func metadataOf(e Endpoints) metadata {
 	}
 }
 
-// metadata answers one cloud, or, for the api-versions before 2020, the list of clouds.
+// olderMetadata is the description of the api-versions before 2019. azurerm 4
+// learns from it which locations there are, by the endpoint that it asked.
+type olderMetadata struct {
+	GalleryEndpoint string                   `json:"galleryEndpoint"`
+	GraphEndpoint   string                   `json:"graphEndpoint"`
+	PortalEndpoint  string                   `json:"portalEndpoint"`
+	GraphAudience   string                   `json:"graphAudience"`
+	Authentication  authentication           `json:"authentication"`
+	CloudEndpoint   map[string]cloudEndpoint `json:"cloudEndpoint"`
+}
+
+type cloudEndpoint struct {
+	Endpoint  string   `json:"endpoint"` // a host
+	Locations []string `json:"locations"`
+}
+
+func olderMetadataOf(m metadata) olderMetadata {
+	public := cloudEndpoint{Endpoint: strings.TrimPrefix(m.ResourceManager, "https://")}
+	for _, l := range arm.Locations() {
+		public.Locations = append(public.Locations, l.Name)
+	}
+	return olderMetadata{
+		GalleryEndpoint: m.Gallery, GraphEndpoint: m.Graph, PortalEndpoint: m.Portal, GraphAudience: m.GraphAudience,
+		Authentication: m.Authentication, CloudEndpoint: map[string]cloudEndpoint{"public": public},
+	}
+}
+
+// metadata answers one cloud; for the api-versions of 2019, the list of clouds,
+// and for those before, one in the older form.
 func (h *handlers) metadata(w http.ResponseWriter, r *azapi.Request) error {
 	endpoints := PublicCloud()
 	if h.Endpoints != nil {
 		endpoints = h.Endpoints(r.Request.Host)
 	}
 	cloud := metadataOf(endpoints)
-	if r.Version != "" && strings.Compare(r.Version, "2020") < 0 {
+	switch {
+	case r.Version != "" && r.Version < "2019":
+		return azapi.WriteJSON(w, http.StatusOK, olderMetadataOf(cloud))
+	case r.Version != "" && r.Version < "2020":
 		return azapi.WriteJSON(w, http.StatusOK, []metadata{cloud})
 	}
 	return azapi.WriteJSON(w, http.StatusOK, cloud)

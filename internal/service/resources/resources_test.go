@@ -249,4 +249,12 @@ func TestMetadata(t *testing.T) {
 	if err := json.Unmarshal([]byte(old.Body), &clouds); err != nil || len(clouds) != 1 {
 		t.Errorf("metadata of 2019: got %s, want a list of one", old.Body)
 	}
+	older := s.Want(armtest.Request{Path: "//metadata/endpoints?api-version=2018-01-01", As: "-"}, 200, "") // with two slashes, as azurerm 4 writes it
+	for path, want := range map[string]string{
+		"cloudEndpoint.public.endpoint": "management.azure.com", "cloudEndpoint.public.locations.0": arm.Locations()[0].Name, "authentication.identityProvider": "AAD",
+	} {
+		if older.Get(path) != want {
+			t.Errorf("%s of 2018: got %q, want %q", path, older.Get(path), want)
+		}
+	}
 }
