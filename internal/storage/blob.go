@@ -23,12 +23,20 @@ type Blob struct {
 	Retiered time.Time         `json:"retiered,omitzero"`
 	Body     Body              `json:"body,omitzero"`
 	Lease    Lease             `json:"lease,omitzero"`
+	Copy     *Copy             `json:"copy,omitempty"` // that made it, when nothing changed its content or headers since
 	// Kept is the Version that a write which modifies nothing went on with; 0
 	// when the record's own is the Version.
 	Kept int64 `json:"kept,omitempty"`
 
 	Version int64 `json:"-"` // what the ETag shows; 0: there is no such blob
 	stored  int64 // the record's own
+}
+
+// Copy is what is kept of a copy after it is complete.
+type Copy struct {
+	ID        string    `json:"id"`     // a GUID
+	Source    string    `json:"source"` // its URL, without a signature
+	Completed time.Time `json:"completed"`
 }
 
 // BlobHeaders are a blob's HTTP headers, kept as they are set and sent back.

@@ -140,6 +140,19 @@ var (
 		Format: "There is currently no lease on the container.", Why: "the lease was released", Fix: "acquire it again"}
 	LeaseNotPresentWithLeaseOperation = &fault.Kind{Code: "LeaseNotPresentWithLeaseOperation", Status: 409, Link: chain.LinkData,
 		Format: "There is currently no lease on the %s.", Why: "the lease was never taken, or has ended", Fix: "acquire it"}
+	CopySourceNotFound = &fault.Kind{Code: "CannotVerifyCopySource", Inner: "CopySourceNotFound", Status: 404, Link: chain.LinkData,
+		Format: "The specified resource does not exist.", Why: "there is no blob at x-ms-copy-source", Fix: "correct the URL of the source"}
+	CopySourceUnauthenticated = &fault.Kind{Code: "CannotVerifyCopySource", Inner: "CopySourceUnauthenticated", Status: 401, Link: chain.LinkManagedIdentity,
+		Format: "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
+		Why:    "the source takes another credential than the request has", Fix: "put a shared access signature into the URL of the source"}
+	CopySourceForbidden = &fault.Kind{Code: "CannotVerifyCopySource", Inner: "CopySourceForbidden", Status: 403, Link: chain.LinkAccess,
+		Format: "This request is not authorized to perform this operation using this permission.",
+		Why:    "the caller may write the destination and not read the source", Fix: "assign Storage Blob Data Reader at the source, or sign its URL"}
+	CopySourceConditionNotMet = &fault.Kind{Code: "SourceConditionNotMet", Status: 412, Link: chain.LinkData,
+		Format: "The source condition specified using HTTP conditional header(s) is not met.",
+		Why:    "the source was changed, or is not in the state that the caller asked for", Fix: "read it again and decide anew"}
+	NoPendingCopyOperation = &fault.Kind{Code: "NoPendingCopyOperation", Status: 409, Link: chain.LinkData,
+		Format: "There is currently no pending copy operation.", Why: "copies are complete when they are answered", Fix: "nothing: the copy is there"}
 	InvalidBlockList = &fault.Kind{Code: "InvalidBlockList", Status: 400, Link: chain.LinkData,
 		Format: "The specified block list is invalid.", Why: "the list names a block that was not uploaded", Fix: "upload the block first"}
 	InvalidBlobOrBlock = &fault.Kind{Code: "InvalidBlobOrBlock", Status: 400, Link: chain.LinkData,

@@ -39,6 +39,7 @@ func attribute(r *azapi.Request, source, name string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
+	object := ObjectOf(r)
 	const (
 		containers = "microsoft.storage/storageaccounts/blobservices/containers"
 		blobs      = containers + "/blobs"
@@ -47,11 +48,11 @@ func attribute(r *azapi.Request, source, name string) ([]string, bool) {
 	case "resource " + strings.ToLower(storage.TypeAccount) + ":name":
 		return []string{call.Name}, true
 	case "resource " + containers + ":name":
-		return given(r.Param("container"))
+		return given(object.Container)
 	case "resource " + blobs + ":path":
-		return given(r.Param("blob"))
+		return given(object.Blob)
 	case "resource microsoft.storage/storageaccounts/queueservices/queues:name":
-		return given(r.Param("queue"))
+		return given(object.Queue)
 	case "request " + blobs + ":prefix":
 		return listed(r, "prefix")
 	case "request " + blobs + ":delimiter":
@@ -61,7 +62,7 @@ func attribute(r *azapi.Request, source, name string) ([]string, bool) {
 			return strings.Split(strings.Join(values, ","), ","), true
 		}
 	case "request " + blobs + ":snapshot":
-		return given(r.Query("snapshot"))
+		return given(object.Snapshot)
 	case "request " + blobs + ":versionid":
 		return given(r.Query("versionid"))
 	}

@@ -78,4 +78,15 @@ func TestConditions(t *testing.T) {
 			}
 		})
 	}
+	w.T = t
+	// The conditions ask for the source of a copy, not for its destination.
+	w.Want(apptest.Request{Method: "PUT", URL: blobHost + "/other/a", Header: map[string]string{"x-ms-blob-type": "BlockBlob"}}, 201, "")
+	for source, want := range map[string]int{"con/b": 202, "other/a": 403} {
+		got := w.Do(apptest.Request{Method: "PUT", URL: blobHost + "/con/copy", As: "container", Header: map[string]string{
+			"x-ms-version": "2023-11-03", "x-ms-copy-source": "https://" + blobHost + "/" + source,
+		}})
+		if got.Status != want {
+			t.Errorf("copy of %s: got %d %s, want %d", source, got.Status, got.Body, want)
+		}
+	}
 }

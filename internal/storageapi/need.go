@@ -37,7 +37,7 @@ func needOf(operation string) (need, bool) {
 		return need{"o", "w", "wc"}, true
 	case "GetBlockList", "GetBlob", "GetBlobProperties", "GetBlobMetadata", "HeadBlobMetadata", "PeekMessages":
 		return need{"o", "r", "r"}, true
-	case "SetBlobProperties", "SetBlobMetadata", "SetBlobTier", "LeaseBlob":
+	case "SetBlobProperties", "SetBlobMetadata", "SetBlobTier", "LeaseBlob", "AbortCopyBlob":
 		return need{"o", "w", "w"}, true
 	case "DeleteBlob":
 		return need{"o", "d", "d"}, true

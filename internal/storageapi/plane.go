@@ -81,6 +81,9 @@ type Call struct {
 	CreateOnly bool
 	// Overrides are headers that a shared access signature sets on the answer.
 	Overrides map[string]string
+
+	source *Object // of a copy, when the request reads one
+	tags   bool    // a shared access signature permits tags
 }
 
 // Of returns the call that a request is. The request must have been targeted.

@@ -17,14 +17,18 @@ import (
 // more than the roles of its user
 // (https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature).
 func (p *Plane) sharedAccess(r *azapi.Request) (azapi.Caller, bool, error) {
-	if r.Query("sig") == "" {
+	if !strings.Contains(r.URL.RawQuery, "=") {
+		return azapi.Caller{}, false, nil
+	}
+	parsed := signature.ParseSAS(r.URL.RawQuery)
+	if parsed["sig"] == "" {
 		return azapi.Caller{}, false, nil
 	}
 	call, ok := r.Target.Resource.(*Call)
 	if !ok {
 		return azapi.Caller{}, true, storage.AccountNotFound.New(r.ResourceName())
 	}
-	s := &shared{SAS: signature.ParseSAS(r.URL.RawQuery), plane: p, call: call, r: r}
+	s := &shared{SAS: parsed, plane: p, call: call, r: r, Object: ObjectOf(r)}
 	caller, err := s.verify()
 	if err == nil {
 		err = s.permit()
@@ -35,6 +39,7 @@ func (p *Plane) sharedAccess(r *azapi.Request) (azapi.Caller, bool, error) {
 // shared is one shared access signature under verification.
 type shared struct {
 	signature.SAS
+	Object
 	plane *Plane
 	call  *Call
 	r     *azapi.Request
@@ -114,13 +119,13 @@ func (s *shared) resource() (string, error) {
 	name := "/" + s.plane.Name + "/" + s.call.Name + "/"
 	switch {
 	case s.plane.Name == "queue":
-		return name + s.r.Param("queue"), nil
+		return name + s.Queue, nil
 	case s.plane.Name != "blob":
 		return "", storage.NotServed.New("A shared access signature of the " + s.plane.Name + " service")
 	case s.SAS["sr"] == "c":
-		return name + s.r.Param("container"), nil
+		return name + s.Container, nil
 	case s.SAS["sr"] == "b":
-		return name + s.r.Param("container") + "/" + s.r.Param("blob"), nil
+		return name + s.Container + "/" + s.Blob, nil
 	}
 	return "", failed("sr is mandatory and must be b or c: snapshots, versions and directories are not served by aksess.")
 }
@@ -243,7 +248,7 @@ func (s *shared) permit() error {
 	if !known || !strings.ContainsAny(s.SAS["sp"], letters) {
 		return storage.AuthorizationPermissionMismatch.New()
 	}
-	if s.SAS["sr"] == "b" && s.r.Param("blob") == "" {
+	if s.SAS["sr"] == "b" && s.Blob == "" {
 		return storage.AuthorizationFailure.New()
 	}
 	s.call.CreateOnly = letters == "wc" && !strings.Contains(s.SAS["sp"], "w")

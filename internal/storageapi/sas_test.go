@@ -112,6 +112,39 @@ func TestAccountSAS(t *testing.T) {
 	runCases(t, w, []sasCase{{"old-key", all, "GET", blobHost + "/?comp=list", 403, "AuthenticationFailed"}})
 }
 
+// TestCopySAS: the source of a copy is read by the signature in its own URL, or
+// by the account's key; the signature of the destination does not count for it.
+func TestCopySAS(t *testing.T) {
+	w := world(t)
+	secret := decoded(w, key(w, "1"))
+	blob := func(name, permissions string) string {
+		return blobHost + "/con/" + name + "?" + sas(w, secret, ofBlob("con/"+name), "sr", "b", "sp", permissions)
+	}
+	w.Want(with(sas(w, secret, ofBlob("con/a"), "sr", "b", "sp", "w"), "PUT", blobHost+"/con/a"), 201, "")
+	for _, test := range []struct {
+		name, to, from string
+		status         int
+		code           string
+	}{
+		{"signed", blob("b", "cw"), blob("a", "r"), 202, ""},
+		{"not-to-read", blob("b", "cw"), blob("a", "w"), 403, "CannotVerifyCopySource"},
+		{"for-another", blob("b", "cw"), blobHost + "/con/a?" + sas(w, secret, ofBlob("con/b"), "sr", "b", "sp", "r"), 403, "CannotVerifyCopySource"},
+		{"unsigned", blob("b", "cw"), blobHost + "/con/a", 401, "CannotVerifyCopySource"},
+		{"account-signature", blobHost + "/con/b?" + sas(w, secret, ofAccount, "ss", "b", "srt", "sco", "sp", "rwdlac"), blobHost + "/con/a", 401, "CannotVerifyCopySource"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.T = t
+			got := w.Do(apptest.Request{Method: "PUT", URL: test.to, As: "-", Header: map[string]string{"x-ms-version": "2022-11-02", "x-ms-copy-source": "https://" + test.from}})
+			if got.Status != test.status || got.Header.Get("x-ms-error-code") != test.code {
+				t.Errorf("got %d %s, want %d %s\n%s", got.Status, got.Header.Get("x-ms-error-code"), test.status, test.code, got.Body)
+			}
+			if strings.Contains(got.Header.Get("x-ms-copy-source"), "sig") {
+				t.Errorf("the answer has the signature: %v", got.Header)
+			}
+		})
+	}
+}
+
 // TestLeaseSAS: writing leases, and deleting is enough to break one.
 func TestLeaseSAS(t *testing.T) {
 	w := world(t)

@@ -388,7 +388,7 @@ func TestMalformed(t *testing.T) {
 		{"marker", http.MethodGet, "/con?restype=container&comp=list&marker=%25", nil, 400, "InvalidQueryParameterValue"},
 		{"include", http.MethodGet, "/con?restype=container&comp=list&include=everything", nil, 400, "InvalidQueryParameterValue"},
 		{"uncommitted", http.MethodGet, "/con?restype=container&comp=list&include=uncommittedblobs", nil, 501, "NotImplemented"},
-		{"unknown-operation", http.MethodPut, "/con/b?comp=copy", nil, 501, "NotImplemented"},
+		{"unknown-operation", http.MethodPut, "/con/b?comp=lease2", nil, 501, "NotImplemented"},
 		{"root-container", http.MethodGet, "/b", nil, 501, "NotImplemented"},
 		{"unknown-method", http.MethodPost, "/con/b", nil, 405, "UnsupportedHttpVerb"},
 		{"version", http.MethodGet, "/con/b", map[string]string{"x-ms-version": "new"}, 400, "InvalidHeaderValue"},

@@ -18,6 +18,9 @@ const maxListBody = 8 << 20 // bytes
 
 // putBlock: https://learn.microsoft.com/rest/api/storageservices/put-block
 func (b *Blobs) putBlock(w http.ResponseWriter, r *azapi.Request) error {
+	if r.Header.Get("x-ms-copy-source") != "" {
+		return b.putBlockFromURL(w, r)
+	}
 	id := r.Query("blockid")
 	if id == "" {
 		return storageapi.With(storage.MissingRequiredQueryParameter.New(), "QueryParameterName", "blockid")

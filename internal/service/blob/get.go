@@ -158,6 +158,7 @@ func writeBlob(h http.Header, blob storage.Blob, now time.Time) {
 	writeStamp(h, blob.Version, blob.Modified)
 	writeMetadata(h, blob.Metadata)
 	writeLease(h, blob.Lease, now)
+	writeCopy(h, blob)
 	h.Set("x-ms-blob-type", "BlockBlob")
 	h.Set("x-ms-creation-time", azapi.HTTPTime(blob.Created))
 	h.Set("x-ms-server-encrypted", "true")

@@ -40,8 +40,17 @@ func writeMetadata(h http.Header, metadata map[string]string) {
 // conditionsOf reads the preconditions
 // (https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations).
 func conditionsOf(h http.Header) (storage.Conditions, error) {
-	c := storage.Conditions{IfMatch: h.Get("If-Match"), IfNoneMatch: h.Get("If-None-Match")}
-	for name, into := range map[string]*time.Time{"If-Modified-Since": &c.IfModifiedSince, "If-Unmodified-Since": &c.IfUnmodifiedSince} {
+	return conditionsFrom(h, "", "x-ms-lease-id")
+}
+
+// sourceConditionsOf reads the preconditions on the source of a copy.
+func sourceConditionsOf(h http.Header) (storage.Conditions, error) {
+	return conditionsFrom(h, "x-ms-source-", "x-ms-source-lease-id")
+}
+
+func conditionsFrom(h http.Header, prefix, lease string) (storage.Conditions, error) {
+	c := storage.Conditions{IfMatch: h.Get(prefix + "If-Match"), IfNoneMatch: h.Get(prefix + "If-None-Match")}
+	for name, into := range map[string]*time.Time{prefix + "If-Modified-Since": &c.IfModifiedSince, prefix + "If-Unmodified-Since": &c.IfUnmodifiedSince} {
 		text := h.Get(name)
 		if text == "" {
 			continue
@@ -52,13 +61,13 @@ func conditionsOf(h http.Header) (storage.Conditions, error) {
 		}
 		*into = at
 	}
-	for _, name := range []string{"If-Match", "If-None-Match"} {
+	for _, name := range []string{prefix + "If-Match", prefix + "If-None-Match"} {
 		if tag := h.Get(name); strings.Contains(tag, ",") {
 			return c, storageapi.BadHeader(name, tag) // Storage takes one tag
 		}
 	}
 	var err error
-	c.LeaseID, err = leaseOf(h, "x-ms-lease-id")
+	c.LeaseID, err = leaseOf(h, lease)
 	return c, err
 }
 
@@ -70,7 +79,7 @@ func writeStamp(h http.Header, version int64, modified time.Time) {
 // notServed are headers of options that change what an operation means.
 func notServed() []string {
 	return []string{
-		"x-ms-copy-source", "x-ms-encryption-key", "x-ms-encryption-scope", "x-ms-expiry-option", "x-ms-if-tags",
+		"x-ms-encryption-key", "x-ms-encryption-scope", "x-ms-expiry-option", "x-ms-if-tags",
 		"x-ms-immutability-policy-until-date", "x-ms-legal-hold", "x-ms-source-encryption-key", "x-ms-structured-body", "x-ms-tags",
 	}
 }

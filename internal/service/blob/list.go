@@ -138,6 +138,9 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 		}
 		item := itemOf(entry.Blob, r.Now)
 		item.Metadata = metadataIf(sets["metadata"], entry.Blob.Metadata)
+		if sets["copy"] {
+			item.Properties.copyProperties = copyShown(entry.Blob)
+		}
 		answer.Blobs.Entries = append(answer.Blobs.Entries, item)
 	}
 	return azapi.WriteXML(w, http.StatusOK, answer)

@@ -19,6 +19,9 @@ const (
 
 // putBlob: https://learn.microsoft.com/rest/api/storageservices/put-blob
 func (b *Blobs) putBlob(w http.ResponseWriter, r *azapi.Request) error {
+	if r.Header.Get("x-ms-copy-source") != "" {
+		return b.copyBlob(w, r)
+	}
 	if err := blockBlob(r.Header); err != nil {
 		return err
 	}
@@ -142,7 +145,7 @@ func (b *Blobs) setProperties(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	return b.update(w, r, http.StatusOK, func(blob *storage.Blob) error {
-		blob.Headers = headers
+		blob.Headers, blob.Copy = headers, nil
 		return nil
 	})
 }

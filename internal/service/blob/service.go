@@ -35,7 +35,7 @@ func New(resources *arm.Resources, c storage.Config) *Blobs {
 	plane := storageapi.New("blob", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0", storageapi.Objects(), resources, c)
 	b := &Blobs{Plane: plane, blobs: storage.NewBlobs(c), newID: c.NewID}
 	plane.Policies = func(r *azapi.Request) ([]storage.StoredPolicy, error) {
-		c, err := b.container(r)
+		c, err := b.blobs.Container(r.Context(), storageapi.Of(r).Account, storageapi.ObjectOf(r).Container)
 		return c.Policies, err
 	}
 	return b
@@ -111,6 +111,7 @@ func (b *Blobs) blobOperations() []azapi.Operation {
 		op("SetBlobProperties", http.MethodPut, "properties", blobWrite, b.setProperties),
 		op("SetBlobMetadata", http.MethodPut, "metadata", blobWrite, b.setMetadata),
 		op("SetBlobTier", http.MethodPut, "tier", blobWrite, b.setTier),
+		op("AbortCopyBlob", http.MethodPut, "copy", blobWrite, b.abortCopy),
 		op("LeaseBlob", http.MethodPut, "lease", blobWrite, b.leaseBlob),
 		op("DeleteBlob", http.MethodDelete, "", blobDelete, b.deleteBlob),
 	}

@@ -46,6 +46,15 @@ type leaseProperties struct {
 	LeaseDuration string `xml:"LeaseDuration,omitempty"`
 }
 
+// copyProperties are a copy in listings that include them.
+type copyProperties struct {
+	CopyID         string `xml:"CopyId,omitempty"`
+	CopySource     string `xml:"CopySource,omitempty"`
+	CopyStatus     string `xml:"CopyStatus,omitempty"`
+	CopyProgress   string `xml:"CopyProgress,omitempty"`
+	CopyCompletion string `xml:"CopyCompletionTime,omitempty"`
+}
+
 // blobPage is the answer of List Blobs
 // (https://learn.microsoft.com/rest/api/storageservices/list-blobs#response-body).
 type blobPage struct {
@@ -93,6 +102,7 @@ type blobProperties struct {
 	AccessTier         string `xml:"AccessTier"`
 	AccessTierInferred *bool  `xml:"AccessTierInferred"`
 	leaseProperties
+	copyProperties
 	ServerEncrypted bool `xml:"ServerEncrypted"`
 }
 
