@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aksess/aksess/test/sdk/azurerm4"
 	"github.com/aksess/aksess/test/sdk/check"
 	"github.com/aksess/aksess/test/sdk/dataplane"
 	"github.com/aksess/aksess/test/sdk/deploy"
@@ -39,6 +40,13 @@ func programs() map[string]func(context.Context) error {
 				return err
 			}
 			return deploy.Remove(ctx, as, &check.Report{Out: os.Stdout})
+		},
+		"azurerm4": func(ctx context.Context) error {
+			as, err := readDeployer()
+			if err != nil {
+				return err
+			}
+			return azurerm4.Run(ctx, as, os.Stdout)
 		},
 		"dataplane": func(ctx context.Context) error { return dataplane.Run(ctx, os.Stdout) },
 		"get":       func(ctx context.Context) error { return get(ctx, os.Args[1]) },
