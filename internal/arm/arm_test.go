@@ -175,7 +175,7 @@ func TestBadBodies(t *testing.T) {
 		{"tag_name_twice", fresh, `{"location":"westeurope","tags":{"a":"v","A":"v"}}`, 400, "InvalidTag"},
 		{"tag_name_chars", fresh, `{"location":"westeurope","tags":{"a<b":"v"}}`, 400, "InvalidTagNameCharacters"},
 		{"name_chars", armtest.RG + boxes + "/a%3Cb", `{"location":"westeurope"}`, 400, "InvalidResourceName"},
-		{"name_slash", armtest.RG + boxes + "/a%2Fb", `{"location":"westeurope"}`, 400, "InvalidResourceName"},
+		{"name_slash", armtest.RG + boxes + "/a%2Fb", `{"location":"westeurope"}`, 400, "InvalidRequestUri"},
 		{"name_period", armtest.RG + boxes + "/a.", `{"location":"westeurope"}`, 400, "InvalidResourceName"},
 		{"name_long", armtest.RG + boxes + "/" + strings.Repeat("n", 261), `{"location":"westeurope"}`, 400, "InvalidResourceName"},
 		{"hook", fresh, `{"location":"westeurope","properties":{"bad":1}}`, 400, "ToyRefused"},

@@ -3,6 +3,7 @@ package arm
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -37,16 +38,38 @@ func ScopeOf(r *azapi.Request, drop int) string {
 // IDOf parses the resource id that the request's path spells, without its last
 // drop segments. It refuses what no id can hold.
 func IDOf(r *azapi.Request, drop int) (chain.ID, error) {
-	for _, part := range segments(r) {
-		if strings.Contains(strings.ToLower(part), "%2f") {
-			return chain.ID{}, badPath.New("an escaped slash cannot be part of a name")
-		}
+	if err := checkSlashes(r); err != nil {
+		return chain.ID{}, err
 	}
 	id, err := chain.ParseID(ScopeOf(r, drop))
 	if err != nil {
 		return id, badPath.New(err.Error())
 	}
 	return id, nil
+}
+
+// checkSlashes refuses a path with an escaped slash, which no name has.
+func checkSlashes(r *azapi.Request) error {
+	for _, part := range segments(r) {
+		if strings.Contains(strings.ToLower(part), "%2f") {
+			return badPath.New("an escaped slash cannot be part of a name")
+		}
+	}
+	return nil
+}
+
+// plain makes an operation refuse escaped slashes. The parameters of a path are
+// decoded, its scope is not: with a slash in one of them, an operation would be
+// about something else than what was decided about and what locks are on.
+func plain(operation azapi.Operation) azapi.Operation {
+	handle := operation.Handle
+	operation.Handle = func(w http.ResponseWriter, r *azapi.Request) error {
+		if err := checkSlashes(r); err != nil {
+			return err
+		}
+		return handle(w, r)
+	}
+	return operation
 }
 
 // scope makes the Scope of an operation: the path without its last drop segments.

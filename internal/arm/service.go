@@ -54,7 +54,7 @@ func Service(o Options) (*azapi.Service, error) {
 		if operations[i].Scope == nil {
 			operations[i].Scope = scope(0)
 		}
-		operations[i] = o.Resources.locked(operations[i])
+		operations[i] = plain(o.Resources.locked(operations[i]))
 	}
 	// A token for "https://management.core.windows.net//.default" has an aud
 	// that ends in a slash: one slash of the two is the scope's own.

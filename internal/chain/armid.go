@@ -181,11 +181,25 @@ func (id ID) Key() string { return strings.ToLower(id.String()) }
 
 // Contains reports whether scope is id itself or above it, segment by segment
 // and without regard to case: /subscriptions/s/resourceGroups/rg does not
-// contain anything of group rg2.
+// contain anything of group rg2. Ids that are the same under [ID.Key] are the
+// same here, also those with letters whose other case has another length.
 func Contains(scope, id string) bool {
 	scope = strings.TrimSuffix(scope, "/")
+	if !isASCII(scope) || !isASCII(id) {
+		scope, id = strings.ToLower(scope), strings.ToLower(id)
+		return strings.HasPrefix(id, scope) && (len(id) == len(scope) || id[len(scope)] == '/')
+	}
 	if len(id) < len(scope) || !strings.EqualFold(id[:len(scope)], scope) {
 		return false
 	}
 	return len(id) == len(scope) || id[len(scope)] == '/'
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

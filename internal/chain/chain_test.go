@@ -69,6 +69,10 @@ func TestContains(t *testing.T) {
 		{"/subscriptions/s/resourceGroups/rg", "/subscriptions/s/resourceGroups/rg2", false},
 		{"/subscriptions/s/resourceGroups/rg/", "/subscriptions/s/resourceGroups/rg/providers/x", true},
 		{"/subscriptions/s/resourceGroups/rg", "/subscriptions/s", false},
+		{"/subscriptions/s/resourceGroups/rink", "/subscriptions/s/resourceGroups/R\u0130N\u212a/providers/x", true}, // as their keys
+		{"/subscriptions/s/resourceGroups/r\u0130n\u212a", "/subscriptions/s/resourceGroups/rink", true},
+		{"/subscriptions/s/resourceGroups/as", "/subscriptions/s/resourceGroups/a\u017f", false}, // two keys
+		{"/subscriptions/s/resourceGroups/\u03c3", "/subscriptions/s/resourceGroups/\u03c2", false},
 	}
 	for _, test := range tests {
 		if got := Contains(test.scope, test.id); got != test.want {

@@ -98,6 +98,28 @@ func TestLocksHold(t *testing.T) {
 	}
 }
 
+// TestLocksHoldForEverySpelling: what leads to something locked is refused,
+// however it is spelled. Letters that have another length in the other case, or
+// an end that the store takes for none, must not lead around the lock.
+func TestLocksHoldForEverySpelling(t *testing.T) {
+	const link = armtest.RG + "/providers/Microsoft.Storage/storageAccounts/link"
+	for name, c := range map[string]struct{ locked, path string }{
+		"escaped_slash": {armtest.RG, armtest.RG + "%2F"},
+		"kelvin_sign":   {link, strings.TrimSuffix(link, "k") + "%E2%84%AA"},
+		"dotted_i":      {link, strings.TrimSuffix(link, "ink") + "%C4%B0nk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startLocked(t)
+			s.Want(armtest.Request{Method: "PUT", Path: link, Body: `{"location":"westeurope"}`}, 201, "")
+			s.Want(armtest.Request{Method: "PUT", Path: c.locked + locks + "/l", Body: level("CanNotDelete")}, 201, "")
+			if got := s.Do(armtest.Request{Method: "DELETE", Path: c.path}); got.Status < 400 {
+				t.Errorf("DELETE %s: got %d, want a refusal", c.path, got.Status)
+			}
+			s.Want(armtest.Request{Path: link}, 200, "")
+		})
+	}
+}
+
 func TestLocks(t *testing.T) {
 	s := startLocked(t)
 	lock := armtest.RG + locks + "/keep"

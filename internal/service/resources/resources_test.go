@@ -152,7 +152,7 @@ func TestResourceGroupRefusals(t *testing.T) {
 		{"bad_location", "PUT", groups + "/g", "", `{"location":"atlantis"}`, 400, "LocationNotAvailableForResourceGroup"},
 		{"name_period", "PUT", groups + "/g.", "", `{"location":"westeurope"}`, 400, "InvalidResourceGroup"},
 		{"name_chars", "PUT", groups + "/g%23", "", `{"location":"westeurope"}`, 400, "InvalidResourceGroup"},
-		{"name_slash", "PUT", groups + "/g%2Fh", "", `{"location":"westeurope"}`, 400, "InvalidResourceGroup"},
+		{"name_slash", "PUT", groups + "/g%2Fh", "", `{"location":"westeurope"}`, 400, "InvalidRequestUri"},
 		{"name_long", "PUT", groups + "/" + strings.Repeat("g", 91), "", `{"location":"westeurope"}`, 400, "InvalidResourceGroup"},
 		{"tags", "PUT", groups + "/g", "", `{"location":"westeurope","tags":{"a/b":"c"}}`, 400, "InvalidTagNameCharacters"},
 		{"patch_missing", "PATCH", groups + "/g", "", "{}", 404, "ResourceGroupNotFound"},
