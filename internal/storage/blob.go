@@ -19,6 +19,7 @@ type Blob struct {
 	Size     int64             `json:"size"`
 	Headers  BlobHeaders       `json:"headers"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+	Tags     map[string]string `json:"tags,omitempty"` // index tags; replaced, never changed
 	Tier     string            `json:"tier,omitempty"` // "" is the account's, Hot
 	Retiered time.Time         `json:"retiered,omitzero"`
 	Body     Body              `json:"body,omitzero"`

@@ -140,6 +140,9 @@ var (
 		Format: "There is currently no lease on the container.", Why: "the lease was released", Fix: "acquire it again"}
 	LeaseNotPresentWithLeaseOperation = &fault.Kind{Code: "LeaseNotPresentWithLeaseOperation", Status: 409, Link: chain.LinkData,
 		Format: "There is currently no lease on the %s.", Why: "the lease was never taken, or has ended", Fix: "acquire it"}
+	InvalidTags = &fault.Kind{Code: "InvalidTags", Status: 400, Link: chain.LinkData,
+		Format: "The tags specified are invalid. It contains characters that are not permitted.",
+		Why:    "a blob has at most 10 tags of 128 and 256 characters: letters, digits, spaces and +-./:=_, each key once", Fix: "correct the tags"}
 	CopySourceNotFound = &fault.Kind{Code: "CannotVerifyCopySource", Inner: "CopySourceNotFound", Status: 404, Link: chain.LinkData,
 		Format: "The specified resource does not exist.", Why: "there is no blob at x-ms-copy-source", Fix: "correct the URL of the source"}
 	CopySourceUnauthenticated = &fault.Kind{Code: "CannotVerifyCopySource", Inner: "CopySourceUnauthenticated", Status: 401, Link: chain.LinkManagedIdentity,

@@ -14,6 +14,7 @@ type Write struct {
 	Headers  BlobHeaders
 	Metadata map[string]string
 	Tier     string
+	Tags     map[string]string
 	Copy     *Copy
 	On       Conditions
 	// MayOverwrite is asked when the blob exists. nil allows.
@@ -92,7 +93,7 @@ func (b *Blobs) commit(ctx context.Context, c Container, w Write, next draft, ol
 	now := b.config.Now()
 	blob := Blob{
 		Name: w.Name, Created: now, Modified: now, Size: next.size,
-		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body, Lease: old.Lease.afterWrite(now), Copy: w.Copy,
+		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body, Lease: old.Lease.afterWrite(now), Copy: w.Copy, Tags: w.Tags,
 	}
 	condition := store.Absent()
 	if old.Version != 0 {

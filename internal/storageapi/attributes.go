@@ -24,6 +24,9 @@ func subOperation(r *azapi.Request) string {
 	if r.Operation == nil {
 		return ""
 	}
+	if setsTags(r) {
+		return "Blob.Write.WithTagHeaders"
+	}
 	switch r.Operation.Name {
 	case "ListBlobs":
 		return "Blob.List"

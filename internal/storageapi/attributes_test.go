@@ -79,6 +79,7 @@ func TestConditions(t *testing.T) {
 		})
 	}
 	w.T = t
+	testTagConditions(t, w)
 	// The conditions ask for the source of a copy, not for its destination.
 	w.Want(apptest.Request{Method: "PUT", URL: blobHost + "/other/a", Header: map[string]string{"x-ms-blob-type": "BlockBlob"}}, 201, "")
 	for source, want := range map[string]int{"con/b": 202, "other/a": 403} {
@@ -87,6 +88,37 @@ func TestConditions(t *testing.T) {
 		}})
 		if got.Status != want {
 			t.Errorf("copy of %s: got %d %s, want %d", source, got.Status, got.Body, want)
+		}
+	}
+}
+
+// testTagConditions: a blob is read by its tags, and written with certain ones alone
+// (https://learn.microsoft.com/azure/storage/blobs/storage-auth-abac-examples#blob-index-tags).
+func testTagConditions(t *testing.T, w *apptest.World) {
+	t.Helper()
+	conditional(w, "cascade", "Storage Blob Data Reader",
+		"((!(ActionMatches{'"+blobsAction+"/read'} AND NOT SubOperationMatches{'Blob.List'})) OR (@Resource["+blobsAction+"/tags:Project<$key_case_sensitive$>] StringEquals 'Cascade'))")
+	conditional(w, "tagger", "Storage Blob Data Owner",
+		"((!(ActionMatches{'"+blobsAction+"/write'} AND SubOperationMatches{'Blob.Write.WithTagHeaders'}) AND !(ActionMatches{'"+blobsAction+"/add/action'} AND SubOperationMatches{'Blob.Write.WithTagHeaders'})) OR "+
+			"(@Request["+blobsAction+"/tags&$keys$&] ForAllOfAnyValues:StringEquals {'Project', 'Program'}))")
+	put := func(as, blob, tags string) apptest.Request {
+		return apptest.Request{Method: "PUT", URL: blobHost + "/con/" + blob, As: as, Header: map[string]string{
+			"x-ms-version": "2023-11-03", "x-ms-blob-type": "BlockBlob", "x-ms-tags": tags,
+		}}
+	}
+	for _, test := range []struct {
+		r      apptest.Request
+		status int
+	}{
+		{put("tagger", "tagged", "Project=Cascade"), 201},
+		{put("tagger", "other", "Project=Baker&Program=x"), 201},
+		{put("tagger", "third", "Team=x"), 403},
+		{apptest.Request{URL: blobHost + "/con/tagged", As: "cascade"}, 200},
+		{apptest.Request{URL: blobHost + "/con/other", As: "cascade"}, 403},
+		{apptest.Request{URL: blobHost + "/con/none", As: "cascade"}, 403},
+	} {
+		if got := w.Do(test.r); got.Status != test.status {
+			t.Errorf("%s %s %s as %s: got %d %s, want %d", test.r.Method, test.r.URL, test.r.Header["x-ms-tags"], test.r.As, got.Status, got.Body, test.status)
 		}
 	}
 }

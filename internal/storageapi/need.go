@@ -39,6 +39,8 @@ func needOf(operation string) (need, bool) {
 		return need{"o", "r", "r"}, true
 	case "SetBlobProperties", "SetBlobMetadata", "SetBlobTier", "LeaseBlob", "AbortCopyBlob":
 		return need{"o", "w", "w"}, true
+	case "GetBlobTags", "SetBlobTags":
+		return need{"o", "t", "t"}, true
 	case "DeleteBlob":
 		return need{"o", "d", "d"}, true
 	case "GetQueueMetadata", "HeadQueueMetadata":

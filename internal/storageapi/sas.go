@@ -11,6 +11,9 @@ import (
 	"github.com/aksess/aksess/internal/storage/signature"
 )
 
+// schemeSAS is the scheme of callers with a shared access signature.
+const schemeSAS = "SharedAccessSignature"
+
 // sharedAccess checks the shared access signature of a request that has one: an
 // account's, a container's, blob's or queue's, or one that a user delegated.
 // What the first two permit, they permit by themselves; the third permits no
@@ -50,7 +53,7 @@ func (s *shared) ofDelegated() bool { return s.SAS["skoid"] != "" }
 
 // verify checks the signature and its conditions but for what it permits.
 func (s *shared) verify() (azapi.Caller, error) {
-	caller := azapi.Caller{Principal: access.Principal{TenantID: s.call.TenantID}, Scheme: "SharedAccessSignature"}
+	caller := azapi.Caller{Principal: access.Principal{TenantID: s.call.TenantID}, Scheme: schemeSAS}
 	if !s.Supported() {
 		return caller, failed("sv is missing, or not a version since 2015-04-05.")
 	}
@@ -252,6 +255,7 @@ func (s *shared) permit() error {
 		return storage.AuthorizationFailure.New()
 	}
 	s.call.CreateOnly = letters == "wc" && !strings.Contains(s.SAS["sp"], "w")
+	s.call.tags = strings.Contains(s.SAS["sp"], "t")
 	s.override()
 	return nil
 }

@@ -145,6 +145,41 @@ func TestCopySAS(t *testing.T) {
 	}
 }
 
+// TestTagsSAS: t is needed for tags, beside what else is done.
+func TestTagsSAS(t *testing.T) {
+	w := world(t)
+	secret := decoded(w, key(w, "1"))
+	for _, test := range []struct {
+		name, permissions, method, query, body string
+		status                                 int
+	}{
+		{"put-with-tags", "wt", "PUT", "", "", 201},
+		{"put-with-tags-not-permitted", "w", "PUT", "", "", 403},
+		{"read", "t", "GET", "&comp=tags", "", 200},
+		{"read-not-permitted", "rw", "GET", "&comp=tags", "", 403},
+		{"write", "t", "PUT", "&comp=tags", "<Tags><TagSet/></Tags>", 204},
+		{"write-not-permitted", "rw", "PUT", "&comp=tags", "<Tags><TagSet/></Tags>", 403},
+		{"list", "lt", "GET", "&restype=container&comp=list&include=tags", "", 200},
+		{"list-not-permitted", "l", "GET", "&restype=container&comp=list&include=tags", "", 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.T = t
+			target := blobHost + "/con/tagged"
+			if strings.Contains(test.query, "restype") {
+				target = blobHost + "/con"
+			}
+			r := with(sas(w, secret, ofBlob("con"), "sr", "c", "sp", test.permissions)+test.query, test.method, target)
+			r.Body = test.body
+			if test.query == "" {
+				r.Header["x-ms-tags"] = "a=1"
+			}
+			if got := w.Do(r); got.Status != test.status {
+				t.Errorf("got %d %s, want %d", got.Status, got.Body, test.status)
+			}
+		})
+	}
+}
+
 // TestLeaseSAS: writing leases, and deleting is enough to break one.
 func TestLeaseSAS(t *testing.T) {
 	w := world(t)

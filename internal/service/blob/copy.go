@@ -35,6 +35,9 @@ func (b *Blobs) copyBlob(w http.ResponseWriter, r *azapi.Request) error {
 			return err
 		}
 	}
+	if strings.EqualFold(r.Header.Get("x-ms-copy-source-tag-option"), "COPY") {
+		return storage.NotServed.New("Copying tags")
+	}
 	write, err := writeOf(r)
 	if err != nil {
 		return err

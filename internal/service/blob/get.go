@@ -159,6 +159,7 @@ func writeBlob(h http.Header, blob storage.Blob, now time.Time) {
 	writeMetadata(h, blob.Metadata)
 	writeLease(h, blob.Lease, now)
 	writeCopy(h, blob)
+	writeTagCount(h, blob)
 	h.Set("x-ms-blob-type", "BlockBlob")
 	h.Set("x-ms-creation-time", azapi.HTTPTime(blob.Created))
 	h.Set("x-ms-server-encrypted", "true")

@@ -80,7 +80,7 @@ func writeStamp(h http.Header, version int64, modified time.Time) {
 func notServed() []string {
 	return []string{
 		"x-ms-encryption-key", "x-ms-encryption-scope", "x-ms-expiry-option", "x-ms-if-tags",
-		"x-ms-immutability-policy-until-date", "x-ms-legal-hold", "x-ms-source-encryption-key", "x-ms-structured-body", "x-ms-tags",
+		"x-ms-immutability-policy-until-date", "x-ms-legal-hold", "x-ms-source-encryption-key", "x-ms-structured-body",
 	}
 }
 

@@ -116,6 +116,11 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
+	if sets["tags"] {
+		if err := storageapi.PermitTags(r, azapi.Data(tagsRead)); err != nil {
+			return err
+		}
+	}
 	if start := r.Query("startfrom"); start != "" {
 		return storage.NotServed.New("The query parameter startFrom")
 	}
@@ -138,6 +143,9 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 		}
 		item := itemOf(entry.Blob, r.Now)
 		item.Metadata = metadataIf(sets["metadata"], entry.Blob.Metadata)
+		if sets["tags"] && len(entry.Blob.Tags) > 0 {
+			item.Tags = &tagsXML{Set: tagSetOf(entry.Blob.Tags)}
+		}
 		if sets["copy"] {
 			item.Properties.copyProperties = copyShown(entry.Blob)
 		}
@@ -152,7 +160,7 @@ func itemOf(blob storage.Blob, now time.Time) blobItem {
 		ETag: strings.Trim(storage.ETag(blob.Version), `"`), ContentLength: blob.Size,
 		ContentType: blob.Headers.ContentType, ContentEncoding: blob.Headers.ContentEncoding,
 		ContentLanguage: blob.Headers.ContentLanguage, CacheControl: blob.Headers.CacheControl,
-		ContentDisposition: blob.Headers.ContentDisposition, BlobType: "BlockBlob", AccessTier: blob.Tier,
+		ContentDisposition: blob.Headers.ContentDisposition, BlobType: "BlockBlob", AccessTier: blob.Tier, TagCount: len(blob.Tags),
 		leaseProperties: leaseShown(blob.Lease, now), ServerEncrypted: true,
 	}}
 	if blob.Headers.ContentMD5 != nil {

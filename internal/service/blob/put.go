@@ -89,6 +89,9 @@ func writeOf(r *azapi.Request) (storage.Write, error) {
 	if write.On, err = conditionsOf(r.Header); err != nil {
 		return write, err
 	}
+	if write.Tags, err = tagsOf(r); err != nil {
+		return write, err
+	}
 	if write.Tier, err = tierOf(r.Header); err != nil {
 		return write, err
 	}

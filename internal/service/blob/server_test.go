@@ -41,6 +41,7 @@ const (
 	nobody      = "nobody"
 	elsewhere   = "elsewhere"
 	foreign     = "foreign"
+	dataOwner   = "data-owner"
 )
 
 type server struct {
@@ -114,6 +115,7 @@ func (callers) Grants(_ context.Context, p access.Principal) ([]access.Grant, er
 		reader:      {"Storage Blob Data Reader", accountID},
 		inContainer: {"Storage Blob Data Contributor", accountID + "/blobServices/default/containers/con"},
 		owner:       {"Owner", accountID},
+		dataOwner:   {"Storage Blob Data Owner", accountID},
 		foreign:     {"Storage Blob Data Owner", accountID},
 	}
 	name := strings.TrimPrefix(p.ObjectID, "oid-")

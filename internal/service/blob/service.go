@@ -45,7 +45,7 @@ func New(resources *arm.Resources, c storage.Config) *Blobs {
 // (https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api).
 func (b *Blobs) Service() *azapi.Service {
 	s := b.Plane.Service(b.operations())
-	s.Decide = decide
+	s.Decide, s.Attributes = decide, b.attributes
 	return s
 }
 
@@ -101,6 +101,8 @@ func (b *Blobs) blobOperations() []azapi.Operation {
 	block.Stream = true
 	commit := op("PutBlockList", http.MethodPut, "blocklist", blobWrite, b.putBlockList)
 	commit.MaxBody = maxListBody
+	setTags := op("SetBlobTags", http.MethodPut, "tags", tagsWrite, b.setTags)
+	setTags.MaxBody = maxTagsBody
 	return []azapi.Operation{
 		put, block, commit,
 		op("GetBlockList", http.MethodGet, "blocklist", blobRead, b.getBlockList),
@@ -111,6 +113,7 @@ func (b *Blobs) blobOperations() []azapi.Operation {
 		op("SetBlobProperties", http.MethodPut, "properties", blobWrite, b.setProperties),
 		op("SetBlobMetadata", http.MethodPut, "metadata", blobWrite, b.setMetadata),
 		op("SetBlobTier", http.MethodPut, "tier", blobWrite, b.setTier),
+		op("GetBlobTags", http.MethodGet, "tags", tagsRead, b.getTags), setTags,
 		op("AbortCopyBlob", http.MethodPut, "copy", blobWrite, b.abortCopy),
 		op("LeaseBlob", http.MethodPut, "lease", blobWrite, b.leaseBlob),
 		op("DeleteBlob", http.MethodDelete, "", blobDelete, b.deleteBlob),

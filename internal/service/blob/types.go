@@ -83,6 +83,7 @@ type blobItem struct {
 	Name       encoded        `xml:"Name"`
 	Properties blobProperties `xml:"Properties"`
 	Metadata   *metadata      `xml:"Metadata"`
+	Tags       *tagsXML       `xml:"Tags"`
 	OrMetadata struct{}       `xml:"OrMetadata"`
 }
 
@@ -101,6 +102,7 @@ type blobProperties struct {
 	BlobType           string `xml:"BlobType"`
 	AccessTier         string `xml:"AccessTier"`
 	AccessTierInferred *bool  `xml:"AccessTierInferred"`
+	TagCount           int    `xml:"TagCount,omitempty"`
 	leaseProperties
 	copyProperties
 	ServerEncrypted bool `xml:"ServerEncrypted"`
