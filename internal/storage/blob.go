@@ -25,6 +25,9 @@ type Blob struct {
 	Body     Body              `json:"body,omitzero"`
 	Lease    Lease             `json:"lease,omitzero"`
 	Copy     *Copy             `json:"copy,omitempty"` // that made it, when nothing changed its content or headers since
+	// Series begins the keys of the blob's snapshots; "" when it had none.
+	Series   string   `json:"series,omitempty"`
+	Snapshot Snapshot `json:"snapshot,omitempty"` // of a record that is one
 	// Kept is the Version that a write which modifies nothing went on with; 0
 	// when the record's own is the Version.
 	Kept int64 `json:"kept,omitempty"`
@@ -64,9 +67,9 @@ func blobOf(item store.Item[Blob]) Blob {
 	return item.Value
 }
 
-// Blob returns a blob on conditions: BlobNotFound, NotModified or ConditionNotMet.
-func (b *Blobs) Blob(ctx context.Context, c Container, name string, on Conditions) (Blob, error) {
-	found, err := b.find(ctx, c, name)
+// Blob returns a blob or a snapshot on conditions: BlobNotFound, NotModified or ConditionNotMet.
+func (b *Blobs) Blob(ctx context.Context, c Container, of Object, on Conditions) (Blob, error) {
+	found, err := b.findObject(ctx, c, of)
 	if err != nil {
 		return found, err
 	}
@@ -91,11 +94,11 @@ func (b *Blobs) find(ctx context.Context, c Container, name string) (Blob, error
 	return blobOf(item), nil
 }
 
-// Open returns a blob with the part of its content that choose asks for, as of
+// Open returns a blob or a snapshot with the part of its content that choose asks for, as of
 // one moment. The caller closes the content. Errors are those of Blob and of choose.
-func (b *Blobs) Open(ctx context.Context, c Container, name string, on Conditions, choose func(Blob) (offset, length int64, err error)) (Blob, io.ReadCloser, error) {
+func (b *Blobs) Open(ctx context.Context, c Container, of Object, on Conditions, choose func(Blob) (offset, length int64, err error)) (Blob, io.ReadCloser, error) {
 	for {
-		found, err := b.Blob(ctx, c, name, on)
+		found, err := b.Blob(ctx, c, of, on)
 		if err != nil {
 			return found, nil, err
 		}
@@ -107,12 +110,12 @@ func (b *Blobs) Open(ctx context.Context, c Container, name string, on Condition
 		if !errors.Is(err, store.ErrNotFound) {
 			return found, content, err
 		}
-		again, err := b.find(ctx, c, name)
+		again, err := b.findObject(ctx, c, of)
 		if err != nil {
 			return found, nil, err
 		}
 		if again.stored == found.stored {
-			return found, nil, fmt.Errorf("blob %q: its content is missing", name)
+			return found, nil, fmt.Errorf("blob %q: its content is missing", of.Name)
 		}
 	}
 }
@@ -172,8 +175,9 @@ func (b *Blobs) rewrite(ctx context.Context, c Container, name string, admit fun
 	}
 }
 
-// Delete removes a blob on conditions.
-func (b *Blobs) Delete(ctx context.Context, c Container, name string, on Conditions) error {
+// Delete removes a blob on conditions, with its snapshots where they are
+// included; SnapshotsPresent when there are some and they are not.
+func (b *Blobs) Delete(ctx context.Context, c Container, name string, on Conditions, snapshots bool) error {
 	for {
 		blob, err := b.find(ctx, c, name)
 		if err != nil {
@@ -189,6 +193,11 @@ func (b *Blobs) Delete(ctx context.Context, c Container, name string, on Conditi
 		if err != nil {
 			return err
 		}
+		series, err := b.withSnapshots(ctx, blob, snapshots)
+		if err != nil {
+			return err
+		}
+		cleanup = append(cleanup, series...)
 		ops := append([]store.Op{b.blobs.DeleteOp(blobKey(c, name), store.At(blob.stored))}, cleanup...)
 		_, err = b.config.Store.Apply(ctx, ops...)
 		if errors.Is(err, store.ErrConflict) {

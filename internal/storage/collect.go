@@ -30,6 +30,7 @@ type remains struct {
 	Queue     string   `json:"queue,omitempty"`     // UID of a deleted or cleared queue
 	Upload    string   `json:"upload,omitempty"`    // UID of an upload that ended
 	Used      []string `json:"used,omitempty"`      // ids of the blocks' bodies that the blob now owns
+	Series    string   `json:"series,omitempty"`    // of the snapshots of a blob that are gone with it
 	Waiting   string   `json:"waiting,omitempty"`   // key of an upload to end if nothing was added to it lately
 }
 

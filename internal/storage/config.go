@@ -16,6 +16,7 @@ import (
 const (
 	kindContainer = "storage.container" // account UID/name → Container
 	kindBlob      = "storage.blob"      // container UID/name → Blob
+	kindSnapshot  = "storage.snapshot"  // series of a blob/moment → Blob
 	kindBytes     = "storage.bytes"     // container UID/id → content of at most maxInline bytes, as it is
 	kindParts     = "storage.parts"     // container UID/id → []Part of a blob made of blocks
 	kindUpload    = "storage.upload"    // container UID/name → upload: the blocks that wait for a list

@@ -44,6 +44,7 @@ type Blobs struct {
 	config     Config
 	containers store.Collection[Container]
 	blobs      store.Collection[Blob]
+	snapshots  store.Collection[Blob]
 	parts      store.Collection[[]Part]
 	uploads    store.Collection[upload]
 	blocks     store.Collection[Block]
@@ -56,6 +57,7 @@ func NewBlobs(c Config) *Blobs {
 		config:     c,
 		containers: store.Collection[Container]{Store: c.Store, Kind: kindContainer},
 		blobs:      store.Collection[Blob]{Store: c.Store, Kind: kindBlob},
+		snapshots:  store.Collection[Blob]{Store: c.Store, Kind: kindSnapshot},
 		parts:      store.Collection[[]Part]{Store: c.Store, Kind: kindParts},
 		uploads:    store.Collection[upload]{Store: c.Store, Kind: kindUpload},
 		blocks:     store.Collection[Block]{Store: c.Store, Kind: kindBlock},

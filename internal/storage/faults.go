@@ -140,6 +140,9 @@ var (
 		Format: "There is currently no lease on the container.", Why: "the lease was released", Fix: "acquire it again"}
 	LeaseNotPresentWithLeaseOperation = &fault.Kind{Code: "LeaseNotPresentWithLeaseOperation", Status: 409, Link: chain.LinkData,
 		Format: "There is currently no lease on the %s.", Why: "the lease was never taken, or has ended", Fix: "acquire it"}
+	SnapshotsPresent = &fault.Kind{Code: "SnapshotsPresent", Status: 409, Link: chain.LinkData,
+		Format: "This operation is not permitted while the blob has snapshots.",
+		Why:    "a blob is deleted with its snapshots or after them", Fix: "send x-ms-delete-snapshots: include, or delete the snapshots first"}
 	InvalidTags = &fault.Kind{Code: "InvalidTags", Status: 400, Link: chain.LinkData,
 		Format: "The tags specified are invalid. It contains characters that are not permitted.",
 		Why:    "a blob has at most 10 tags of 128 and 256 characters: letters, digits, spaces and +-./:=_, each key once", Fix: "correct the tags"}

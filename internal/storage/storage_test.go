@@ -62,7 +62,7 @@ func (w *world) put(ctx context.Context, c Container, write Write, content strin
 }
 
 func (w *world) read(ctx context.Context, c Container, name string) (string, error) {
-	_, content, err := w.blobs.Open(ctx, c, name, Conditions{}, func(b Blob) (int64, int64, error) { return 0, b.Size, nil })
+	_, content, err := w.blobs.Open(ctx, c, Object{Name: name}, Conditions{}, func(b Blob) (int64, int64, error) { return 0, b.Size, nil })
 	if err != nil {
 		return "", err
 	}

@@ -52,6 +52,8 @@ func (s *sweeping) remove(ctx context.Context, what remains) error {
 		return s.each(ctx, kindMessage, what.Queue+"/", func(store.Doc) error { return nil })
 	case what.Upload != "":
 		return s.removeUpload(ctx, what.Upload, what.Used)
+	case what.Series != "":
+		return s.removeSeries(ctx, what.Series)
 	case what.Waiting != "":
 		return s.endIdleUpload(ctx, what.Waiting)
 	}
@@ -111,6 +113,11 @@ func (s *sweeping) removeContainer(ctx context.Context, uid string) error {
 		if err := json.Unmarshal(doc.Value, &blob); err != nil {
 			return err
 		}
+		if blob.Series != "" {
+			if err := s.removeSeries(ctx, blob.Series); err != nil {
+				return err
+			}
+		}
 		return s.removeBody(ctx, blob.Body)
 	})
 	if err != nil {
@@ -122,6 +129,17 @@ func (s *sweeping) removeContainer(ctx context.Context, uid string) error {
 			return err
 		}
 		return s.removeUpload(ctx, of.UID, nil)
+	})
+}
+
+// removeSeries removes snapshots with their content.
+func (s *sweeping) removeSeries(ctx context.Context, uid string) error {
+	return s.each(ctx, kindSnapshot, uid+"/", func(doc store.Doc) error {
+		var snapshot Blob
+		if err := json.Unmarshal(doc.Value, &snapshot); err != nil {
+			return err
+		}
+		return s.removeBody(ctx, snapshot.Body)
 	})
 }
 

@@ -93,7 +93,7 @@ func (b *Blobs) commit(ctx context.Context, c Container, w Write, next draft, ol
 	now := b.config.Now()
 	blob := Blob{
 		Name: w.Name, Created: now, Modified: now, Size: next.size,
-		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body, Lease: old.Lease.afterWrite(now), Copy: w.Copy, Tags: w.Tags,
+		Headers: w.Headers, Metadata: w.Metadata, Tier: w.Tier, Body: next.body, Lease: old.Lease.afterWrite(now), Copy: w.Copy, Tags: w.Tags, Series: old.Series,
 	}
 	condition := store.Absent()
 	if old.Version != 0 {

@@ -33,6 +33,8 @@ func needOf(operation string) (need, bool) {
 		return need{"c", "l", "l"}, true
 	case "PutBlob":
 		return need{"o", "wc", "wc"}, true
+	case "SnapshotBlob":
+		return need{"o", "cw", "cw"}, true
 	case "PutBlock", "PutBlockList":
 		return need{"o", "w", "wc"}, true
 	case "GetBlockList", "GetBlob", "GetBlobProperties", "GetBlobMetadata", "HeadBlobMetadata", "PeekMessages":

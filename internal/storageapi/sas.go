@@ -113,7 +113,7 @@ func (s *shared) text() (string, error) {
 	if s.plane.Name == "queue" {
 		return s.QueueText(resource), nil
 	}
-	return s.BlobText(resource, s.SAS["snapshot"]), nil
+	return s.BlobText(resource, s.signedSnapshot()), nil
 }
 
 // resource is what a service's SAS is for. It is taken from the path, so that a
@@ -127,10 +127,19 @@ func (s *shared) resource() (string, error) {
 		return "", storage.NotServed.New("A shared access signature of the " + s.plane.Name + " service")
 	case s.SAS["sr"] == "c":
 		return name + s.Container, nil
-	case s.SAS["sr"] == "b":
+	case s.SAS["sr"] == "b" && s.Snapshot == "", s.SAS["sr"] == "bs" && s.Snapshot != "":
 		return name + s.Container + "/" + s.Blob, nil
 	}
-	return "", failed("sr is mandatory and must be b or c: snapshots, versions and directories are not served by aksess.")
+	return "", failed("sr is mandatory and must be c, b for a blob or bs for a snapshot: versions and directories are not served by aksess.")
+}
+
+// signedSnapshot is the snapshot that the signature is for, "" when it is for
+// more than one.
+func (s *shared) signedSnapshot() string {
+	if s.SAS["sr"] == "bs" {
+		return s.Snapshot
+	}
+	return ""
 }
 
 // verifyDelegated checks what is signed with a user delegation key.
@@ -142,7 +151,7 @@ func (s *shared) verifyDelegated() error {
 	if err != nil {
 		return err
 	}
-	text := s.DelegatedText(resource, s.SAS["snapshot"])
+	text := s.DelegatedText(resource, s.signedSnapshot())
 	if !signature.Verify(s.call.DelegationKey(s.Delegation()), []string{text}, s.SAS["sig"]) {
 		return mismatch(text)
 	}
@@ -251,7 +260,7 @@ func (s *shared) permit() error {
 	if !known || !strings.ContainsAny(s.SAS["sp"], letters) {
 		return storage.AuthorizationPermissionMismatch.New()
 	}
-	if s.SAS["sr"] == "b" && s.Blob == "" {
+	if s.SAS["sr"] != "c" && !s.ofAccount() && s.plane.Name == "blob" && s.Blob == "" {
 		return storage.AuthorizationFailure.New()
 	}
 	s.call.CreateOnly = letters == "wc" && !strings.Contains(s.SAS["sp"], "w")

@@ -145,6 +145,32 @@ func TestCopySAS(t *testing.T) {
 	}
 }
 
+// TestSnapshotSAS: the signature of a snapshot is for that one alone, and a
+// blob's for the blob alone; a container's is for all.
+func TestSnapshotSAS(t *testing.T) {
+	w := world(t)
+	secret := decoded(w, key(w, "1"))
+	all := sas(w, secret, ofBlob("con"), "sr", "c", "sp", "rwcd")
+	w.Do(with(all, "PUT", blobHost+"/con/a"))
+	taken := w.Do(with(all, "PUT", blobHost+"/con/a?comp=snapshot")).Header.Get("x-ms-snapshot")
+	w.Advance(time.Second)
+	second := w.Do(with(all, "PUT", blobHost+"/con/a?comp=snapshot")).Header.Get("x-ms-snapshot")
+	if taken == "" || second == "" || taken == second {
+		t.Fatalf("got snapshots %q and %q", taken, second)
+	}
+	one := sas(w, secret, func(s signature.SAS) string { return s.BlobText("/blob/widemo/con/a", taken) }, "sr", "bs", "sp", "rw")
+	blob := sas(w, secret, ofBlob("con/a"), "sr", "b", "sp", "rw")
+	at := func(moment string) string { return blobHost + "/con/a?snapshot=" + url.QueryEscape(moment) }
+	runCases(t, w, []sasCase{
+		{"its-snapshot", one, "GET", at(taken), 200, ""},
+		{"another-snapshot", one, "GET", at(second), 403, "AuthenticationFailed"},
+		{"not-the-blob", one, "GET", blobHost + "/con/a", 403, "AuthenticationFailed"},
+		{"not-the-blob-to-write", one, "PUT", blobHost + "/con/a", 403, "AuthenticationFailed"},
+		{"blob-not-its-snapshot", blob, "GET", at(taken), 403, "AuthenticationFailed"},
+		{"container", all, "GET", at(taken), 200, ""},
+	})
+}
+
 // TestTagsSAS: t is needed for tags, beside what else is done.
 func TestTagsSAS(t *testing.T) {
 	w := world(t)

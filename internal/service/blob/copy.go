@@ -172,16 +172,16 @@ func (b *Blobs) openSource(r *azapi.Request, part span, limit int64) (*copySourc
 	if err != nil {
 		return nil, err
 	}
-	object := storageapi.ObjectOf(source)
-	if object.Snapshot != "" {
-		return nil, storage.NotServed.New("A snapshot as the source of a copy")
+	object, err := objectOf(source)
+	if err != nil {
+		return nil, err
 	}
-	c, err := b.blobs.Container(r.Context(), storageapi.Of(source).Account, object.Container)
+	c, err := b.blobs.Container(r.Context(), storageapi.Of(source).Account, storageapi.ObjectOf(source).Container)
 	if err != nil {
 		return nil, sourceFault(err)
 	}
 	from := &copySource{}
-	from.blob, from.ReadCloser, err = b.blobs.Open(r.Context(), c, object.Blob, on, func(of storage.Blob) (int64, int64, error) {
+	from.blob, from.ReadCloser, err = b.blobs.Open(r.Context(), c, object, on, func(of storage.Blob) (int64, int64, error) {
 		offset, length, err := part.within(of.Size)
 		if err == nil && length > limit {
 			err = storageapi.TooLarge(limit)
@@ -231,7 +231,11 @@ func sourceShown(r *azapi.Request) string {
 	if err != nil {
 		return ""
 	}
+	snapshot := address.Query().Get("snapshot")
 	address.RawQuery, address.User, address.Fragment = "", nil, ""
+	if snapshot != "" {
+		address.RawQuery = url.Values{"snapshot": {snapshot}}.Encode()
+	}
 	return address.String()
 }
 
@@ -249,7 +253,7 @@ func (b *Blobs) abortCopy(_ http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.blobs.Blob(r.Context(), c, r.Param("blob"), storage.Conditions{LeaseID: on.LeaseID}); err != nil {
+	if _, err := b.blobs.Blob(r.Context(), c, storage.Object{Name: r.Param("blob")}, storage.Conditions{LeaseID: on.LeaseID}); err != nil {
 		return err
 	}
 	return storage.NoPendingCopyOperation.New()

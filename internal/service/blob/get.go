@@ -28,12 +28,16 @@ func (b *Blobs) getBlob(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
+	object, err := objectOf(r)
+	if err != nil {
+		return err
+	}
 	c, err := b.container(r)
 	if err != nil {
 		return err
 	}
 	var offset, length int64
-	blob, content, err := b.blobs.Open(r.Context(), c, r.Param("blob"), on, func(of storage.Blob) (int64, int64, error) {
+	blob, content, err := b.blobs.Open(r.Context(), c, object, on, func(of storage.Blob) (int64, int64, error) {
 		var err error
 		offset, length, err = span.within(of.Size)
 		return offset, length, err
@@ -125,11 +129,15 @@ func (b *Blobs) readable(w http.ResponseWriter, r *azapi.Request) (storage.Blob,
 	if err != nil {
 		return storage.Blob{}, err
 	}
+	object, err := objectOf(r)
+	if err != nil {
+		return storage.Blob{}, err
+	}
 	c, err := b.container(r)
 	if err != nil {
 		return storage.Blob{}, err
 	}
-	blob, err := b.blobs.Blob(r.Context(), c, r.Param("blob"), on)
+	blob, err := b.blobs.Blob(r.Context(), c, object, on)
 	if err != nil {
 		return storage.Blob{}, notModified(w, blob, err)
 	}
@@ -157,7 +165,9 @@ func override(h http.Header, r *azapi.Request) {
 func writeBlob(h http.Header, blob storage.Blob, now time.Time) {
 	writeStamp(h, blob.Version, blob.Modified)
 	writeMetadata(h, blob.Metadata)
-	writeLease(h, blob.Lease, now)
+	if blob.Snapshot == "" {
+		writeLease(h, blob.Lease, now)
+	}
 	writeCopy(h, blob)
 	writeTagCount(h, blob)
 	h.Set("x-ms-blob-type", "BlockBlob")

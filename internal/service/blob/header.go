@@ -88,10 +88,11 @@ func notServed() []string {
 // ignored would be a wrong answer that looks right.
 func served(handle azapi.Handler) azapi.Handler {
 	return func(w http.ResponseWriter, r *azapi.Request) error {
-		for _, name := range []string{"snapshot", "versionid"} {
-			if r.Query(name) != "" {
-				return storage.NotServed.New("The query parameter " + name)
-			}
+		if r.Query("versionid") != "" {
+			return storage.NotServed.New("The query parameter versionid")
+		}
+		if r.Query("snapshot") != "" && !servesSnapshots(r.Operation.Name) {
+			return storage.NotServed.New("This operation on a snapshot")
 		}
 		for _, name := range notServed() {
 			if r.Header.Get(name) != "" {

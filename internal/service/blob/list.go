@@ -128,7 +128,7 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	entries, next, err := b.blobs.List(r.Context(), c, r.Query("delimiter"), page)
+	entries, next, err := b.entries(r, c, sets["snapshots"], page)
 	if err != nil {
 		return err
 	}
@@ -154,6 +154,20 @@ func (b *Blobs) listBlobs(w http.ResponseWriter, r *azapi.Request) error {
 	return azapi.WriteXML(w, http.StatusOK, answer)
 }
 
+// entries is one page of a listing. Snapshots are listed flat only
+// (https://learn.microsoft.com/rest/api/storageservices/list-blobs#uri-parameters).
+func (b *Blobs) entries(r *azapi.Request, c storage.Container, snapshots bool, page storage.Page) ([]storage.Entry, string, error) {
+	delimiter := r.Query("delimiter")
+	switch {
+	case !snapshots:
+		return b.blobs.List(r.Context(), c, delimiter, page)
+	case delimiter != "":
+		return nil, "", storageapi.BadQuery("include", "snapshots", "Snapshots are not listed by a delimiter.")
+	default:
+		return b.blobs.ListWithSnapshots(r.Context(), c, page)
+	}
+}
+
 func itemOf(blob storage.Blob, now time.Time) blobItem {
 	item := blobItem{Name: encode(blob.Name), Properties: blobProperties{
 		CreationTime: azapi.HTTPTime(blob.Created), LastModified: azapi.HTTPTime(blob.Modified),
@@ -163,6 +177,9 @@ func itemOf(blob storage.Blob, now time.Time) blobItem {
 		ContentDisposition: blob.Headers.ContentDisposition, BlobType: "BlockBlob", AccessTier: blob.Tier, TagCount: len(blob.Tags),
 		leaseProperties: leaseShown(blob.Lease, now), ServerEncrypted: true,
 	}}
+	if blob.Snapshot != "" {
+		item.Snapshot, item.Properties.leaseProperties = string(blob.Snapshot), leaseProperties{}
+	}
 	if blob.Headers.ContentMD5 != nil {
 		item.Properties.ContentMD5 = base64.StdEncoding.EncodeToString(blob.Headers.ContentMD5)
 	}

@@ -110,16 +110,14 @@ func writeOf(r *azapi.Request) (storage.Write, error) {
 	return write, nil
 }
 
-// deleteBlob: https://learn.microsoft.com/rest/api/storageservices/delete-blob
+// deleteBlob removes a blob, one snapshot, or all
+// (https://learn.microsoft.com/rest/api/storageservices/delete-blob).
 func (b *Blobs) deleteBlob(w http.ResponseWriter, r *azapi.Request) error {
-	switch snapshots := strings.ToLower(r.Header.Get("x-ms-delete-snapshots")); snapshots {
-	case "", "include": // there are no snapshots
-	case "only":
-		return storage.NotServed.New("Deleting snapshots")
-	default:
-		return storageapi.BadHeader("x-ms-delete-snapshots", snapshots)
-	}
 	on, err := conditionsOf(r.Header)
+	if err != nil {
+		return err
+	}
+	object, err := objectOf(r)
 	if err != nil {
 		return err
 	}
@@ -127,7 +125,17 @@ func (b *Blobs) deleteBlob(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := b.blobs.Delete(r.Context(), c, r.Param("blob"), on); err != nil {
+	switch snapshots := strings.ToLower(r.Header.Get("x-ms-delete-snapshots")); {
+	case object.Snapshot != "" && snapshots == "":
+		err = b.blobs.DeleteSnapshot(r.Context(), c, object, on)
+	case object.Snapshot == "" && snapshots == "only":
+		err = b.blobs.DeleteSnapshots(r.Context(), c, object.Name, on)
+	case object.Snapshot == "" && (snapshots == "" || snapshots == "include"):
+		err = b.blobs.Delete(r.Context(), c, object.Name, on, snapshots == "include")
+	default:
+		err = storageapi.BadHeader("x-ms-delete-snapshots", snapshots)
+	}
+	if err != nil {
 		return err
 	}
 	w.Header().Set("x-ms-delete-type-permanent", "true")

@@ -232,7 +232,7 @@ func (s *server) upload(path, content string) response {
 func (s *server) footprint() string {
 	s.t.Helper()
 	var b strings.Builder
-	for _, kind := range []string{"container", "blob", "bytes", "parts", "upload", "block", "remains"} {
+	for _, kind := range []string{"container", "blob", "snapshot", "bytes", "parts", "upload", "block", "remains"} {
 		page, err := s.store.List(s.t.Context(), "storage."+kind, store.Query{})
 		if err != nil {
 			s.t.Fatal(err)

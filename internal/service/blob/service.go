@@ -114,6 +114,7 @@ func (b *Blobs) blobOperations() []azapi.Operation {
 		op("SetBlobMetadata", http.MethodPut, "metadata", blobWrite, b.setMetadata),
 		op("SetBlobTier", http.MethodPut, "tier", blobWrite, b.setTier),
 		op("GetBlobTags", http.MethodGet, "tags", tagsRead, b.getTags), setTags,
+		op("SnapshotBlob", http.MethodPut, "snapshot", blobWrite, b.snapshotBlob),
 		op("AbortCopyBlob", http.MethodPut, "copy", blobWrite, b.abortCopy),
 		op("LeaseBlob", http.MethodPut, "lease", blobWrite, b.leaseBlob),
 		op("DeleteBlob", http.MethodDelete, "", blobDelete, b.deleteBlob),
@@ -149,7 +150,7 @@ func decide(r *azapi.Request, grants func() ([]access.Grant, error)) (access.Ver
 		return verdict, nil
 	}
 	switch r.Operation.Name {
-	case "PutBlob", "PutBlock", "PutBlockList":
+	case "PutBlob", "PutBlock", "PutBlockList", "SnapshotBlob":
 		add := r.DecideRole(azapi.Data(blobAdd), held)
 		if add.Allowed {
 			storageapi.Of(r).CreateOnly = true

@@ -56,7 +56,11 @@ func (b *Blobs) getTags(w http.ResponseWriter, r *azapi.Request) error {
 	if err != nil {
 		return err
 	}
-	blob, err := b.blobs.Blob(r.Context(), c, r.Param("blob"), storage.Conditions{LeaseID: held})
+	object, err := objectOf(r)
+	if err != nil {
+		return err
+	}
+	blob, err := b.blobs.Blob(r.Context(), c, object, storage.Conditions{LeaseID: held})
 	if err != nil {
 		return err
 	}
@@ -193,12 +197,15 @@ func tagsSent(r *azapi.Request) map[string]string {
 // tagsOfObject are the tags of the blob that a request is for; nil when there
 // is none, or when it cannot be read: then no condition on them holds.
 func (b *Blobs) tagsOfObject(r *azapi.Request) map[string]string {
-	object := storageapi.ObjectOf(r)
-	c, err := b.blobs.Container(r.Context(), storageapi.Of(r).Account, object.Container)
+	object, err := objectOf(r)
 	if err != nil {
 		return nil
 	}
-	blob, err := b.blobs.Blob(r.Context(), c, object.Blob, storage.Conditions{})
+	c, err := b.blobs.Container(r.Context(), storageapi.Of(r).Account, storageapi.ObjectOf(r).Container)
+	if err != nil {
+		return nil
+	}
+	blob, err := b.blobs.Blob(r.Context(), c, object, storage.Conditions{})
 	if err != nil {
 		return nil
 	}

@@ -41,8 +41,8 @@ type containerProperties struct {
 
 // leaseProperties are a lease in listings.
 type leaseProperties struct {
-	LeaseStatus   string `xml:"LeaseStatus"`
-	LeaseState    string `xml:"LeaseState"`
+	LeaseStatus   string `xml:"LeaseStatus,omitempty"` // a snapshot has no lease
+	LeaseState    string `xml:"LeaseState,omitempty"`
 	LeaseDuration string `xml:"LeaseDuration,omitempty"`
 }
 
@@ -81,6 +81,7 @@ type blobPrefix struct {
 type blobItem struct {
 	XMLName    xml.Name       `xml:"Blob"`
 	Name       encoded        `xml:"Name"`
+	Snapshot   string         `xml:"Snapshot,omitempty"`
 	Properties blobProperties `xml:"Properties"`
 	Metadata   *metadata      `xml:"Metadata"`
 	Tags       *tagsXML       `xml:"Tags"`
