@@ -100,9 +100,12 @@ func (a *Attached) Stop(context.Context, string) error {
 // Delete lets go of the cluster and leaves it as it is.
 func (a *Attached) Delete(context.Context, string) error { return nil }
 
-// Kubeconfig is the one that was given, whoever it is for: whom the cluster
-// knows is its own affair.
-func (a *Attached) Kubeconfig(context.Context, driver.Spec, driver.User) ([]byte, error) {
+// Kubeconfig is the one that was given, for administrators; for others it is
+// driver.ErrNotAdministrator. Whom else the cluster knows is its own affair.
+func (a *Attached) Kubeconfig(_ context.Context, spec driver.Spec, user driver.User) ([]byte, error) {
+	if !spec.Administers(user) {
+		return nil, driver.ErrNotAdministrator
+	}
 	return bytes.Clone(a.config), nil
 }
 

@@ -129,7 +129,12 @@ func TestAttachedKubeconfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.Kubeconfig(t.Context(), driver.Spec{}, driver.User{})
+	for _, groups := range [][]string{nil, {"users"}} {
+		if got, err := a.Kubeconfig(t.Context(), driver.Spec{AdminGroups: []string{"admins"}}, driver.User{Groups: groups}); !errors.Is(err, driver.ErrNotAdministrator) || got != nil {
+			t.Errorf("a user in %q: got %s, %v, want ErrNotAdministrator", groups, got, err)
+		}
+	}
+	got, err := a.Kubeconfig(t.Context(), driver.Spec{AdminGroups: []string{"admins"}}, driver.User{Groups: []string{"users", "Admins"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,16 @@
 // app's decision, and when a cluster starts and stops is containerservice's.
 package driver
 
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// ErrNotAdministrator: the driver has an administrator's credential and no
+// other, and the user is none.
+var ErrNotAdministrator = errors.New("the cluster has the administrator's credential only, which the user has no right to")
+
 // SystemMasters is the group whose members may do everything in a cluster
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles).
 const SystemMasters = "system:masters"
@@ -28,4 +38,13 @@ type User struct {
 	Name    string   // of the kubeconfig's user and of its certificate: "clusterAdmin_rg_blue"
 	Context string   // of the kubeconfig's context: "blue-admin"
 	Groups  []string // what the user may do is decided by these; SystemMasters may do everything
+}
+
+// Administers reports whether a user is an administrator of the cluster: in
+// SystemMasters or in one of its AdminGroups. A driver that has one credential,
+// which may do everything, gives it to administrators only.
+func (s Spec) Administers(u User) bool {
+	return slices.ContainsFunc(u.Groups, func(group string) bool {
+		return group == SystemMasters || slices.ContainsFunc(s.AdminGroups, func(admins string) bool { return strings.EqualFold(admins, group) })
+	})
 }

@@ -146,8 +146,12 @@ func (d *Driver) Delete(ctx context.Context, id string) error {
 	return os.RemoveAll(dir)
 }
 
-// Kubeconfig is the administrator's, whoever it is for: kind has no other.
-func (d *Driver) Kubeconfig(ctx context.Context, spec driver.Spec, _ driver.User) ([]byte, error) {
+// Kubeconfig is the administrator's; for others it is
+// driver.ErrNotAdministrator, since kind has no other.
+func (d *Driver) Kubeconfig(ctx context.Context, spec driver.Spec, user driver.User) ([]byte, error) {
+	if !spec.Administers(user) {
+		return nil, driver.ErrNotAdministrator
+	}
 	if _, err := d.folder(spec.ID); err != nil {
 		return nil, err
 	}

@@ -149,6 +149,9 @@ func (s *Clusters) put(ctx context.Context, c arm.Change) error {
 	if err := f.fill(); err != nil {
 		return err
 	}
+	if err := s.checkNodeGroup(ctx, c, merged); err != nil {
+		return err
+	}
 	if err := s.identities(ctx, c, merged); err != nil {
 		return err
 	}

@@ -45,7 +45,12 @@ type kubeconfig struct {
 func admin(t testing.TB, w *apptest.World, id, credential string) kubeconfig {
 	t.Helper()
 	got := w.Want(apptest.Request{Method: "POST", URL: id + "/" + credential}, 200, "")
-	text, err := base64.StdEncoding.DecodeString(got.Get("kubeconfigs.0.value"))
+	return read(t, got.Get("kubeconfigs.0.value"))
+}
+
+func read(t testing.TB, encoded string) kubeconfig {
+	t.Helper()
+	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		t.Fatal(err)
 	}

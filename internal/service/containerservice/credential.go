@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -54,7 +55,8 @@ func (s *Clusters) userConfig(r *azapi.Request, cluster *arm.Resource) ([]byte, 
 }
 
 // userGroups are the groups of a user's certificate. Without Entra integration
-// AKS gives every user the administrator's rights. With it, AKS gives a
+// AKS gives every user the administrator's rights, unless local accounts are
+// disabled. With it, AKS gives a
 // kubeconfig that signs in to Entra, and the rights are those of the caller's
 // groups. A certificate stands in for that here: it has the caller's groups, and
 // for callers who could have the administrator's credential as well those of
@@ -64,7 +66,10 @@ func (s *Clusters) userGroups(r *azapi.Request, cluster *arm.Resource) ([]string
 	if err != nil {
 		return nil, err
 	}
-	if p.AADProfile == nil {
+	switch {
+	case p.AADProfile == nil && p.DisableLocalAccounts:
+		return nil, localAccountsDisabled.New()
+	case p.AADProfile == nil:
 		return []string{driver.SystemMasters}, nil
 	}
 	groups := append([]string(nil), r.Caller.Groups...)
@@ -153,17 +158,42 @@ func (s *Clusters) config(ctx context.Context, cluster *arm.Resource, name strin
 		user.Context += "-admin"
 	}
 	if s.Driver == nil {
-		own, err := ownOf(cluster)
-		if err != nil {
-			return nil, err
-		}
-		return s.tokenConfig(cluster.Name, user, own)
+		return s.issuerOnlyConfig(cluster, user)
 	}
 	spec, err := s.spec(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
-	return s.Driver.Kubeconfig(ctx, spec, user)
+	config, err := s.Driver.Kubeconfig(ctx, spec, user)
+	if errors.Is(err, driver.ErrNotAdministrator) {
+		return nil, notAdministrator.New().With(err)
+	}
+	return config, err
+}
+
+// noRights is the token of users without any. Clients refuse a kubeconfig
+// without a credential; the API server refuses this one.
+const noRights = "no-rights"
+
+// issuerOnlyConfig has the cluster's one token, which mints those of all service
+// accounts, for administrators only.
+func (s *Clusters) issuerOnlyConfig(cluster *arm.Resource, user driver.User) ([]byte, error) {
+	p, err := read(cluster)
+	if err != nil {
+		return nil, err
+	}
+	own, err := ownOf(cluster)
+	if err != nil {
+		return nil, err
+	}
+	var spec driver.Spec
+	if p.AADProfile != nil {
+		spec.AdminGroups = p.AADProfile.AdminGroupObjectIDs
+	}
+	if !spec.Administers(user) {
+		own.Token = noRights
+	}
+	return s.tokenConfig(cluster.Name, user, own)
 }
 
 // tokenConfig is client-go's configuration file, in JSON, which is YAML too

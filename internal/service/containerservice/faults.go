@@ -33,6 +33,9 @@ var (
 	localAccountsDisabled = &fault.Kind{Code: "GetCredentialNotAllowed", Status: 400,
 		Format: "Getting static credential is not allowed because this cluster is set to disable local accounts.",
 		Why:    "the cluster has disableLocalAccounts", Fix: "use the user credential"}
+	notAdministrator = &fault.Kind{Code: "Forbidden", Status: 403,
+		Format: "The cluster behind this local Azure has the administrator's credential only, and the caller is not in a group of aadProfile.adminGroupObjectIDs.",
+		Why:    "drivers that run no control plane of their own cannot make a user with fewer rights", Fix: "add the caller to a group of administrators, or use the driver control-plane"}
 	underWay = &fault.Kind{Code: "OperationNotAllowed", Status: 409,
 		Format: "Operation is not allowed because there is an in progress operation (%s) on the managed cluster '%s'.",
 		Why:    "the cluster is being created or updated", Fix: "wait until its provisioningState is Succeeded"}

@@ -165,6 +165,39 @@ func nodeIdentityID(cluster *arm.Resource, merged map[string]any, name string) s
 	return "/subscriptions/" + id.Subscription + "/resourceGroups/" + text(merged, "nodeResourceGroup") + "/providers/" + typeIdentity + "/" + name
 }
 
+// checkNodeGroup refuses a group for the nodes of a new cluster that is there
+// already, or another cluster's: what AKS makes in it is the cluster's, and goes with it.
+func (s *Clusters) checkNodeGroup(ctx context.Context, c arm.Change, merged map[string]any) error {
+	if c.Old != nil {
+		return nil // it cannot change
+	}
+	id, err := chain.ParseID(c.New.ID)
+	if err != nil {
+		return err
+	}
+	subscription, group := "/subscriptions/"+id.Subscription, text(merged, "nodeResourceGroup")
+	switch _, err := s.Resources.Get(ctx, subscription+"/resourceGroups/"+group); {
+	case err == nil:
+		return invalid("nodeResourceGroup", fmt.Sprintf("the resource group '%s' exists already", group))
+	case !errors.Is(err, arm.ErrNotFound):
+		return err
+	}
+	others, err := s.Resources.List(ctx, subscription, TypeCluster)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		theirs, err := raw(other)
+		if err != nil {
+			return err
+		}
+		if strings.EqualFold(text(theirs, "nodeResourceGroup"), group) && !strings.EqualFold(other.ID, c.New.ID) {
+			return invalid("nodeResourceGroup", fmt.Sprintf("the resource group '%s' is another cluster's", group))
+		}
+	}
+	return nil
+}
+
 // made returns an identity that AKS makes.
 func (s *Clusters) made(ctx context.Context, id string) (map[string]string, error) {
 	principal, err := s.Directory.CreateManagedIdentity(ctx, s.TenantID, id, id[strings.LastIndexByte(id, '/')+1:])

@@ -122,6 +122,32 @@ func TestIdentitiesArePrincipals(t *testing.T) {
 	}
 }
 
+// TestNodeGroupIsNobodyElses: the identities in the group of a cluster's nodes
+// go with the cluster, so the group cannot be one that is there, or another cluster's.
+func TestNodeGroupIsNobodyElses(t *testing.T) {
+	w := apptest.New(t, nil)
+	victim := w.Put(cluster, body(nil), 201)
+	identity := w.Put(apptest.Group+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/blue-agentpool", `{"location":"westeurope"}`, 201)
+	const other = apptest.Subscription + "/resourceGroups/other"
+	w.Put(other, `{"location":"westeurope"}`, 201)
+	for name, group := range map[string]string{
+		"of_a_group": "RG", "of_itself": "other", "of_a_cluster": strings.ToLower(victim.Get("properties.nodeResourceGroup")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			thief := apptest.Request{Method: "PUT", URL: other + "/providers/Microsoft.ContainerService/managedClusters/blue", Body: body(map[string]any{"nodeResourceGroup": group})}
+			if got := w.Do(thief); got.Status != 400 || got.Code() != "InvalidParameter" {
+				t.Errorf("nodeResourceGroup %s: got %d %s, want 400", group, got.Status, got.Body)
+			}
+			w.Want(apptest.Request{Method: "DELETE", URL: thief.URL}, 204, "")
+		})
+	}
+	for _, id := range []string{victim.Get("properties.identityProfile.kubeletidentity.objectId"), identity.Get("properties.principalId")} {
+		if _, err := w.Directory.ByObjectID(t.Context(), id); err != nil {
+			t.Errorf("an identity of somebody else: %v", err)
+		}
+	}
+}
+
 func TestUserAssignedIdentity(t *testing.T) {
 	w := apptest.New(t, nil)
 	const identity = apptest.Group + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uai"
@@ -177,6 +203,41 @@ func TestCredentialsOfIssuerOnly(t *testing.T) {
 	w.Want(apptest.Request{Method: "POST", URL: cluster + "/rotateClusterCertificates"}, 501, "NotImplemented")
 	w.Put(cluster, body(map[string]any{"disableLocalAccounts": true}), 200)
 	w.Want(apptest.Request{Method: "POST", URL: cluster + "/accessProfiles/clusterAdmin/listCredential"}, 400, "GetCredentialNotAllowed")
+}
+
+// TestUserCredentialOfEntraClusters: the one credential of the issuer-only
+// driver mints tokens of every service account. Where Entra's groups decide, it
+// is the administrators'.
+func TestUserCredentialOfEntraClusters(t *testing.T) {
+	const group = "b8a1d5f0-3c2e-4e58-9a77-0123456789ab"
+	w := apptest.New(t, nil)
+	w.Assign("user", "Azure Kubernetes Service Cluster User Role", apptest.Group)
+	w.Assign("admin", "Azure Kubernetes Service Cluster Admin Role", apptest.Group)
+	w.Assign("admin", "Azure Kubernetes Service Cluster User Role", apptest.Group)
+	entra := map[string]any{"managed": true, "adminGroupObjectIDs": []string{group}}
+	for _, c := range []struct {
+		name, as string
+		more     map[string]any
+		status   int // of the API server
+	}{
+		{"no_entra", "user", nil, 200},
+		{"stranger", "user", map[string]any{"aadProfile": entra}, 401},
+		{"admin", "admin", map[string]any{"aadProfile": entra}, 200},
+		{"admin_without_local_accounts", "admin", map[string]any{"aadProfile": entra, "disableLocalAccounts": true}, 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := clusters + "/" + strings.ReplaceAll(c.name, "_", "-")
+			w.Put(id, body(c.more), 201)
+			got := w.Want(apptest.Request{Method: "POST", URL: id + "/listClusterUserCredential", As: c.as}, 200, "")
+			config := read(t, got.Get("kubeconfigs.0.value"))
+			if config.Users[0].User.Token == "" {
+				t.Error("got a kubeconfig without any credential, which clients refuse")
+			}
+			w.Want(config.at("GET", "/version", nil), c.status, "")
+		})
+	}
+	w.Put(cluster, body(map[string]any{"disableLocalAccounts": true}), 201)
+	w.Want(apptest.Request{Method: "POST", URL: cluster + "/listClusterUserCredential"}, 400, "GetCredentialNotAllowed")
 }
 
 func TestPower(t *testing.T) {
