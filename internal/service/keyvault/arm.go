@@ -59,7 +59,7 @@ func validVaultName(name string) error {
 	return nil
 }
 
-func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
+func (s *Secrets) putVault(ctx context.Context, c arm.Change) error {
 	var p properties
 	if err := c.New.Decode(&p); err != nil {
 		return badVault.New("The vault's properties are not valid: " + describe(err) + ".")
@@ -78,7 +78,11 @@ func (s *Secrets) putVault(_ context.Context, c arm.Change) error {
 		return badVault.New("The vault's properties must be an object.")
 	}
 	if p.EnableRbacAuthorization == nil {
-		merged["enableRbacAuthorization"] = c.Request.Version >= roleModeVersion
+		roles := c.Request.Version >= roleModeVersion
+		p.EnableRbacAuthorization, merged["enableRbacAuthorization"] = &roles, roles
+	}
+	if err := p.mayChangeModel(ctx, c); err != nil {
+		return err
 	}
 	if merged["accessPolicies"] == nil {
 		merged["accessPolicies"] = []any{}
@@ -145,6 +149,28 @@ func (p *properties) keeps(old *arm.Resource) error {
 	}
 	if before.EnablePurgeProtection != nil && *before.EnablePurgeProtection && (p.EnablePurgeProtection == nil || !*p.EnablePurgeProtection) {
 		return badVault.New("The property \"enablePurgeProtection\" cannot be set to false. Enabling the purge protection for a vault is an irreversible action.")
+	}
+	return nil
+}
+
+// mayChangeModel wants whoever changes between roles and access policies to be
+// allowed to assign roles, without a condition: otherwise everyone who may write
+// a vault could give itself what is in it
+// (https://learn.microsoft.com/azure/key-vault/general/rbac-guide#enable-azure-rbac-permissions-on-key-vault).
+func (p *properties) mayChangeModel(ctx context.Context, c arm.Change) error {
+	if c.Old == nil {
+		return nil
+	}
+	before, err := vaultOf(c.Old)
+	if err != nil || before.RBAC == *p.EnableRbacAuthorization {
+		return err
+	}
+	verdict, err := c.Request.Allowed(ctx, azapi.Control("Microsoft.Authorization/roleAssignments/write"), c.Old.ID)
+	if err != nil {
+		return err
+	}
+	if !verdict.Allowed {
+		return modelFixed.New(c.Request.Caller.ObjectID, c.Old.ID).Because(verdict.Nearest)
 	}
 	return nil
 }

@@ -81,6 +81,10 @@ var (
 	vaultDeleted = &fault.Kind{Code: "ConflictError", Status: 409,
 		Format: "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete.",
 		Why:    "soft delete keeps a vault's name", Fix: "create it with createMode recover, or purge the deleted vault"}
+	modelFixed = &fault.Kind{Code: "InsufficientPermissions", Status: 400, Link: chain.LinkAccess,
+		Format: "Caller is not allowed to change permission model. For more information on how to change the permissions model follow this link: https://go.microsoft.com/fwlink/?linkid=2155160. " +
+			"Details: oid=%s; action=Microsoft.Authorization/roleAssignments/write; resource=%s; decision=NotAllowed; ",
+		Why: "who changes between roles and access policies decides who reads the vault, and must be allowed to assign roles", Fix: "have an Owner or User Access Administrator change enableRbacAuthorization"}
 	noDeletedVault = &fault.Kind{Code: "DeletedVaultNotFound", Status: 404,
 		Format: "The specified deleted vault '%s' does not exist.",
 		Why:    "no deleted vault of that name waits for recovery in the subscription and location", Fix: "list the deleted vaults"}

@@ -208,3 +208,31 @@ func TestAccessPoliciesAtTheSameTime(t *testing.T) {
 		w.Want(request, 404, "SecretNotFound")
 	}
 }
+
+// TestPermissionModel: who may write a vault but assign no roles cannot take it
+// out of role mode, and so give itself the secrets.
+func TestPermissionModel(t *testing.T) {
+	w := apptest.New(t, nil)
+	w.Assign("writer", "Contributor", apptest.Group)
+	w.Assign("steward", "Contributor", apptest.Group)
+	w.Assign("steward", "User Access Administrator", apptest.Group)
+	w.Put(vaultID, vault(map[string]any{"enableRbacAuthorization": true}), 201)
+	for name, r := range map[string]apptest.Request{
+		"put":       {Method: "PUT", Body: vault(map[string]any{"enableRbacAuthorization": false})},
+		"patch":     {Method: "PATCH", Body: `{"properties":{"enableRbacAuthorization":false}}`},
+		"say_other": {Method: "PATCH", Body: `{"properties":{"EnableRbacAuthorization":false,"enableRbacauthorization":false}}`},
+		"take_away": {Method: "PATCH", Body: `{"properties":{"enableRbacAuthorization":null}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.URL, r.As = vaultID, "writer"
+			w.Want(r, 400, "InsufficientPermissions")
+		})
+	}
+	w.Want(apptest.Request{Method: "DELETE", URL: vaultID, As: "writer"}, 200, "")
+	recovers := vault(map[string]any{"enableRbacAuthorization": false, "createMode": "recover"})
+	w.Want(apptest.Request{Method: "PUT", URL: vaultID, Body: recovers, As: "writer"}, 400, "InsufficientPermissions")
+	w.Want(apptest.Request{Method: "PUT", URL: vaultID, Body: vault(map[string]any{"enableRbacAuthorization": true, "createMode": "recover"}), As: "writer"}, 200, "")
+	w.Want(apptest.Request{Method: "PATCH", URL: vaultID, Body: `{"properties":{"enableRbacAuthorization":false}}`, As: "steward"}, 200, "")
+	w.Want(apptest.Request{Method: "PATCH", URL: vaultID, Body: `{"properties":{"enableRbacAuthorization":true}}`, As: "writer"}, 400, "InsufficientPermissions")
+	w.Want(apptest.Request{Method: "PATCH", URL: vaultID, Body: `{"tags":{"a":"b"}}`, As: "writer"}, 200, "")
+}
