@@ -70,6 +70,9 @@ func (e *endpoint) prepare(ctx context.Context, change Change, work *operation) 
 			return err
 		}
 	}
+	if err := checkSpelling(next); err != nil {
+		return err
+	}
 	if t.Proxy {
 		next.Location, next.Tags = "", nil
 	}

@@ -220,7 +220,7 @@ func TestPermissionModel(t *testing.T) {
 	for name, r := range map[string]apptest.Request{
 		"put":       {Method: "PUT", Body: vault(map[string]any{"enableRbacAuthorization": false})},
 		"patch":     {Method: "PATCH", Body: `{"properties":{"enableRbacAuthorization":false}}`},
-		"say_other": {Method: "PATCH", Body: `{"properties":{"EnableRbacAuthorization":false,"enableRbacauthorization":false}}`},
+		"say_other": {Method: "PATCH", Body: `{"properties":{"enableRbacauthorization":false}}`},
 		"take_away": {Method: "PATCH", Body: `{"properties":{"enableRbacAuthorization":null}}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -181,6 +181,26 @@ func TestAccountRefused(t *testing.T) {
 	s.Want(armtest.Request{Method: http.MethodPut, Path: account, Body: body(), As: armtest.Elsewhere}, 401, "InvalidAuthenticationTokenAudience")
 }
 
+// TestFirewallInAnotherSpelling: names of members compare without case. A
+// firewall must not be open because it was written in another case than the
+// members that are assumed.
+func TestFirewallInAnotherSpelling(t *testing.T) {
+	for name, properties := range map[string]string{
+		"member": `{"networkACLs":{"defaultAction":"Deny"}}`,
+		"within": `{"networkAcls":{"DefaultAction":"Deny"}}`,
+		"both":   `{"networkAcls":{"defaultAction":"Deny"},"networkaCLS":{"defaultAction":"Allow"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			got := s.Do(armtest.Request{Method: http.MethodPut, Path: account, Body: `{"location":"westeurope","kind":"StorageV2","sku":{"name":"Standard_LRS"},"properties":` + properties + `}`})
+			if got.Status != 400 || got.Code() != "InvalidRequestContent" {
+				t.Errorf("got %d %s, want 400 InvalidRequestContent", got.Status, got.Body)
+			}
+			s.Want(armtest.Request{Path: account}, 404, "ResourceNotFound")
+		})
+	}
+}
+
 func TestKeys(t *testing.T) {
 	s := withAccount(t)
 	listed := s.Want(armtest.Request{Method: http.MethodPost, Path: account + "/listKeys?$expand=kerb"}, 200, "")
