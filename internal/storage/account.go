@@ -101,7 +101,10 @@ func DecodeAccount(base Account, propertiesJSON, privateJSON []byte) (*Account, 
 }
 
 func (p properties) network() access.Network {
-	network := access.Network{PublicAccessDisabled: strings.EqualFold(p.PublicNetworkAccess, "Disabled"), Endpoint: "Microsoft.Storage"}
+	// Closed when it is not plainly open: also SecuredByPerimeter, as there are no
+	// network security perimeters whose rules would let anyone in.
+	open := p.PublicNetworkAccess == "" || strings.EqualFold(p.PublicNetworkAccess, "Enabled")
+	network := access.Network{PublicAccessDisabled: !open, Endpoint: "Microsoft.Storage"}
 	if p.NetworkACLs == nil {
 		return network
 	}
