@@ -83,7 +83,7 @@ func (s *script) registrations(ctx context.Context) error {
 	}
 	for _, name := range []string{"AppConfiguration", "ContainerService", "KeyVault", "ManagedIdentity", "Network", "OperationalInsights", "Resources", "Storage"} {
 		if states["Microsoft."+name] != "Registered" {
-			waits = append(waits, fmt.Errorf("Microsoft.%s: got state %q, want Registered", name, states["Microsoft."+name]))
+			waits = append(waits, fmt.Errorf("namespace Microsoft.%s: got state %q, want Registered", name, states["Microsoft."+name]))
 		}
 	}
 	return errors.Join(waits...)
