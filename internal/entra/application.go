@@ -15,8 +15,11 @@ type application struct {
 	name string
 	// family says that its refresh tokens are good for Azure's other command
 	// line tools too: the "family of client ids" 1.
-	family    bool
-	principal *directory.Principal // nil for Azure's own
+	family bool
+	// confidential says that it has credentials, which it then must use. One
+	// without is public: it runs where nothing can be kept secret.
+	confidential bool
+	principal    *directory.Principal // nil for Azure's own
 }
 
 // firstParty are Azure's own public clients, which every tenant has. What
@@ -54,17 +57,16 @@ func (s *TokenService) application(ctx context.Context, tenant directory.Tenant,
 	case found.Disabled:
 		return application{}, disabledClient.New(found.AppID, found.DisplayName)
 	}
-	if s.options.Known != nil {
-		found = s.options.Known(found)
+	// Whether there are any is said by the directory itself: credentials that are
+	// not known here yet are no reason to ask for none.
+	client := application{
+		id: found.AppID, name: found.DisplayName, principal: found,
+		confidential: len(found.Secrets)+len(found.Certificates)+len(found.Federated) > 0,
 	}
-	return application{id: found.AppID, name: found.DisplayName, principal: found}, nil
-}
-
-// confidential reports whether the application has credentials, which it then
-// must use. One without is public: it runs where nothing can be kept secret.
-func (a application) confidential() bool {
-	p := a.principal
-	return p != nil && len(p.Secrets)+len(p.Certificates)+len(p.Federated) > 0
+	if s.options.Known != nil {
+		client.principal = s.options.Known(found)
+	}
+	return client, nil
 }
 
 // userClient finds the client of a request that redeems what a user gave, and
@@ -81,9 +83,9 @@ func (s *TokenService) userClient(x *exchange) (application, method, error) {
 	x.clientID, x.client = client.id, client.principal
 	presented := x.form["client_assertion"] != "" || x.form["client_secret"] != ""
 	switch {
-	case !client.confidential() && presented:
+	case !client.confidential && presented:
 		return application{}, "", publicClient.New()
-	case !client.confidential():
+	case !client.confidential:
 		return client, byNothing, nil
 	case !presented:
 		return application{}, "", credentialsMissing.New()

@@ -61,6 +61,11 @@ func (s *TokenService) signIn(ctx context.Context, tenant directory.Tenant, name
 	case err != nil:
 		return nil, fmt.Errorf("checking a password: %w", err)
 	}
+	// A guess that was under way when others locked the account does not count:
+	// checking a password takes long, and many may wait for it.
+	if err := s.locked(ctx, key, now); err != nil {
+		return nil, err
+	}
 	if err := s.lockouts.Delete(ctx, key, store.Present()); err != nil && !errors.Is(err, store.ErrConflict) {
 		return nil, err
 	}

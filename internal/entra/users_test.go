@@ -1,16 +1,19 @@
 package entra
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aksess/aksess/internal/directory"
 	"github.com/aksess/aksess/internal/jose"
+	"github.com/aksess/aksess/internal/store"
 )
 
 const (
@@ -297,6 +300,62 @@ func TestLockout(t *testing.T) {
 	wantCode(t, b.exchange(b.passwordForm(userName, userPassword)), "AADSTS50053")
 	b.clock.advance(lockoutFor)
 	b.token(b.exchange(b.passwordForm(userName, userPassword)))
+}
+
+// heldLockout holds the first look at a lockout back until it is let go.
+type heldLockout struct {
+	store.Store
+	held          atomic.Bool
+	seen, release chan struct{}
+}
+
+func (h *heldLockout) Get(ctx context.Context, kind, key string) (store.Doc, error) {
+	doc, err := h.Store.Get(ctx, kind, key)
+	if kind == "entra.lockout" && h.held.CompareAndSwap(false, true) {
+		close(h.seen)
+		<-h.release
+	}
+	return doc, err
+}
+
+// TestLockoutOfGuessesUnderWay: who sends many guesses at once gets no more of
+// them than who sends one after the other.
+func TestLockoutOfGuessesUnderWay(t *testing.T) {
+	h := &heldLockout{seen: make(chan struct{}), release: make(chan struct{})}
+	b := newWorkbench(t, func(o *Options) { h.Store, o.Store = o.Store, h })
+	b.user(userName, userPassword)
+	guess := make(chan reply)
+	go func() { guess <- b.exchange(b.passwordForm(userName, userPassword)) }()
+	<-h.seen // no lock yet
+	for range lockoutAfter {
+		wantCode(t, b.exchange(b.passwordForm(userName, "wrong")), "AADSTS50126")
+	}
+	close(h.release)
+	wantCode(t, <-guess, "AADSTS50053")
+}
+
+// TestClientOfCredentialsOnTheirWay: an application whose credentials are not
+// known everywhere yet is not a public client meanwhile.
+func TestClientOfCredentialsOnTheirWay(t *testing.T) {
+	b := newWorkbench(t, func(o *Options) {
+		o.Known = func(p *directory.Principal) *directory.Principal {
+			seen := *p
+			seen.Federated = nil
+			return &seen
+		}
+	})
+	b.user(userName, userPassword)
+	client, err := b.directory.CreateApplication(t.Context(), tenantID, "federated only")
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential := directory.FederatedCredential{Name: "credential", Issuer: b.cluster.URL, Subject: "system:serviceaccount:a:b", Audiences: []string{"api://AzureADTokenExchange"}}
+	if _, _, err := b.directory.PutCredential(t.Context(), client.ObjectID, credential, store.Absent()); err != nil {
+		t.Fatal(err)
+	}
+	form := b.passwordForm(userName, userPassword)
+	form.Set("client_id", client.AppID)
+	wantCode(t, b.exchange(form), "AADSTS7000218")
 }
 
 // TestUserWhoIsGone: what a user signed in to ends with the user.
