@@ -145,6 +145,56 @@ func TestCopySAS(t *testing.T) {
 	}
 }
 
+// TestCopyFromAnotherAccount: a key counts for its own account, and so does a
+// token that is not repeated for the source. The source's network rules count too.
+func TestCopyFromAnotherAccount(t *testing.T) {
+	w := world(t)
+	const other = apptest.Group + "/providers/Microsoft.Storage/storageAccounts/elsewhere"
+	set := func(properties string) {
+		w.Want(apptest.Request{Method: http.MethodPut, URL: other, Body: `{"location":"` + apptest.Location +
+			`","kind":"StorageV2","sku":{"name":"Standard_LRS"},"properties":{` + properties + `}}`}, http.StatusOK, "")
+	}
+	set("")
+	w.Assign("copier", "Storage Blob Data Contributor", apptest.Group)
+	const source = "elsewhere.blob.core.windows.net/con/a"
+	for _, path := range []string{"elsewhere.blob.core.windows.net/con?restype=container", source} {
+		w.Want(apptest.Request{Method: "PUT", URL: path, As: "copier", Header: map[string]string{"x-ms-version": "2023-11-03", "x-ms-blob-type": "BlockBlob"}}, 201, "")
+	}
+	copied := func(more ...string) apptest.Request {
+		r := apptest.Request{Method: "PUT", URL: blobHost + "/con/b", As: "copier", Header: map[string]string{"x-ms-version": "2023-11-03", "x-ms-copy-source": "https://" + source}}
+		for i := 0; i < len(more); i += 2 {
+			r.Header[more[i]] = more[i+1]
+		}
+		return r
+	}
+	byKey := copied()
+	byKey.As = "-"
+	again := func(audience string) apptest.Request {
+		token := "Bearer copier|" + audience
+		return copied("Authorization", token, "x-ms-copy-source-authorization", token)
+	}
+	for _, test := range []struct {
+		name    string
+		network string
+		r       apptest.Request
+		status  int
+	}{
+		{"key", "", signed(w, byKey, key(w, "0"), signature.SharedKey), 401},
+		{"token", "", copied(), 401},
+		{"token-again", "", again("https://storage.azure.com"), 202},
+		{"token-for-the-destination", "", again("https://" + blobHost), 401},
+		{"network", `"publicNetworkAccess":"Disabled"`, again("https://storage.azure.com"), 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.T = t
+			set(test.network)
+			if got := w.Do(test.r); got.Status != test.status || test.status > 299 && got.Header.Get("x-ms-error-code") != "CannotVerifyCopySource" {
+				t.Errorf("got %d %s, want %d", got.Status, got.Body, test.status)
+			}
+		})
+	}
+}
+
 // TestSnapshotSAS: the signature of a snapshot is for that one alone, and a
 // blob's for the blob alone; a container's is for all.
 func TestSnapshotSAS(t *testing.T) {

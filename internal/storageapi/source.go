@@ -83,6 +83,12 @@ func (p *Plane) sourceRequest(r *azapi.Request) (*azapi.Request, error) {
 	return &source, nil
 }
 
+// meantFor reports whether a token with that audience is one for the host.
+func meantFor(host, audience string) bool {
+	audience = strings.TrimSuffix(audience, "/")
+	return audience == Resource || audience == "https://"+host
+}
+
 // identify finds who reads the source. The caller's own credential counts for
 // its own account, and a token for any account when it is sent a second time
 // for the source; a signature counts for what it signs alone.
@@ -102,9 +108,8 @@ func (p *Plane) identify(r, source *azapi.Request) error {
 		source.Caller = caller
 	case again != "" && again != r.Header.Get("Authorization"):
 		return storage.NotServed.New("A token of another caller in x-ms-copy-source-authorization")
-	case again != "" && r.Caller.Scheme == "Bearer", r.Caller.Scheme == "Bearer" && Of(r).ID == Of(source).ID:
-		source.Caller = r.Caller
-	case strings.HasPrefix(r.Caller.Scheme, "SharedKey") && Of(r).ID == Of(source).ID:
+	case r.Caller.Scheme == "Bearer" && again != "" && meantFor(source.Host, r.Caller.Audience),
+		r.Caller.Scheme != schemeSAS && Of(r).ID == Of(source).ID:
 		source.Caller = r.Caller
 	default:
 		return storage.CopySourceUnauthenticated.New().Because("the URL of the source has no shared access signature, and the caller's credential does not count there")

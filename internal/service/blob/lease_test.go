@@ -190,6 +190,10 @@ func TestLeaseEndsWithAWrite(t *testing.T) {
 	s.want(request{method: http.MethodPut, path: "/con/b?comp=metadata"}, 200, "")
 	s.wantLease("/con/b", "unlocked available")
 	s.lease("/con/b?comp=lease", "renew", 409, "LeaseIdMismatchWithLeaseOperation", "lease-id", leaseA)
+	s.lease("/con/b?comp=lease", "acquire", 201, "", "lease-duration", "15", "proposed-lease-id", leaseA)
+	s.advance(time.Minute)
+	s.upload("/con/b", "another")
+	s.lease("/con/b?comp=lease", "renew", 409, "LeaseIdMismatchWithLeaseOperation", "lease-id", leaseA)
 }
 
 // TestContainerLease: a lease keeps a container from being deleted, and what is
