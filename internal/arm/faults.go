@@ -229,6 +229,12 @@ var (
 		Why:    "a management lock at, above or, for a delete, below the scope forbids it",
 		Fix:    "delete the lock, which needs Microsoft.Authorization/locks/delete",
 	}
+	notLinked = &fault.Kind{
+		Code: "LinkedAuthorizationFailed", Status: http.StatusForbidden, Link: chain.LinkAccess,
+		Format: "The client '%s' with object id '%s' has permission to perform action '%s' on scope '%s'; however, it does not have permission to perform action(s) '%s' on the linked scope(s) '%s' (respectively) or the linked scope(s) are invalid.",
+		Why:    "giving an identity to a resource needs a permission on the identity, too",
+		Fix:    "assign Managed Identity Operator at the identity",
+	}
 	noOperationStatus = &fault.Kind{
 		Code: "NotFound", Name: "operation", Status: http.StatusNotFound,
 		Format: "The operation '%s' was not found.",

@@ -60,7 +60,7 @@ func (s *Settings) putIdentity(ctx context.Context, c arm.Change) error {
 	}
 	switch {
 	case sent.has(userAssigned):
-		assigned, err := s.assigned(ctx, sent)
+		assigned, err := s.assigned(ctx, c, sent)
 		if err != nil {
 			return err
 		}
@@ -73,8 +73,9 @@ func (s *Settings) putIdentity(ctx context.Context, c arm.Change) error {
 	return err
 }
 
-// assigned are the ids of the user-assigned identities, which have to be there.
-func (s *Settings) assigned(ctx context.Context, sent identity) (map[string]json.RawMessage, error) {
+// assigned are the ids of the user-assigned identities, which have to be there
+// and to be the writer's to assign.
+func (s *Settings) assigned(ctx context.Context, c arm.Change, sent identity) (map[string]json.RawMessage, error) {
 	if len(sent.UserAssigned) == 0 {
 		return nil, badStore.New("The property identity.userAssignedIdentities is required.")
 	}
@@ -85,6 +86,9 @@ func (s *Settings) assigned(ctx context.Context, sent identity) (map[string]json
 			return nil, badStore.New(fmt.Sprintf("The user-assigned identity '%.300s' does not exist.", id))
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := arm.MayAssign(ctx, c, id); err != nil {
 			return nil, err
 		}
 		if found[id], err = json.Marshal(map[string]string{"principalId": principal.ObjectID, "clientId": principal.AppID}); err != nil {

@@ -1,6 +1,7 @@
 package appconfig_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aksess/aksess/internal/app/apptest"
@@ -41,4 +42,23 @@ func TestStoreIdentity(t *testing.T) {
 	for _, bad := range []string{`{"type":"Own"}`, `{"type":"UserAssigned"}`, `{"type":5}`, `{"type":"UserAssigned","userAssignedIdentities":{"` + uai + `x":{}}}`, `{"type":"UserAssigned","userAssignedIdentities":{"x":{}}}`} {
 		w.Want(apptest.Request{Method: "PUT", URL: storeID, Body: `{"location":"westeurope","sku":{"name":"standard"},"identity":` + bad + `}`}, 400, "InvalidRequestContent")
 	}
+}
+
+// TestIdentityOfOthers: an identity is assigned by those who may assign it.
+func TestIdentityOfOthers(t *testing.T) {
+	w := start(t)
+	const other = apptest.Subscription + "/resourceGroups/other"
+	w.Put(other, `{"location":"westeurope"}`, 201)
+	uai := other + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uai"
+	w.Put(uai, `{"location":"westeurope"}`, 201)
+	w.Assign("writer", "Contributor", apptest.Group)
+	request := apptest.Request{Method: "PUT", URL: storeID, As: "writer", Body: `{"location":"westeurope","sku":{"name":"standard"},"identity":{"type":"UserAssigned","userAssignedIdentities":{"` + uai + `":{}}}}`}
+	if got := w.Want(request, 403, "LinkedAuthorizationFailed"); !strings.Contains(got.Body, "userAssignedIdentities/assign/action") {
+		t.Errorf("got %s, want the action in it", got.Body)
+	}
+	w.Put(storeID, request.Body, 200) // the Owner
+	w.Want(request, 200, "")          // as it is
+	w.Assign("writer", "Managed Identity Operator", uai)
+	w.Put(storeID, `{"location":"westeurope","sku":{"name":"standard"},"identity":{"type":"None"}}`, 200)
+	w.Want(request, 200, "")
 }

@@ -104,6 +104,9 @@ func (s *Clusters) ownIdentity(ctx context.Context, c arm.Change) (identityMembe
 		assigned := map[string]any{}
 		for id := range member.UserAssigned {
 			principal, err := s.assigned(ctx, id)
+			if err == nil {
+				err = arm.MayAssign(ctx, c, id)
+			}
 			if err != nil {
 				return member, err
 			}
@@ -147,7 +150,10 @@ func (s *Clusters) kubeletIdentity(ctx context.Context, c arm.Change, member ide
 			return kubeletNeedsIdentity.New()
 		}
 		var principal *directory.Principal
-		if principal, err = s.assigned(ctx, chosen); err == nil {
+		if principal, err = s.assigned(ctx, chosen); err == nil && !had(c.Old, chosen) {
+			err = arm.MayAssign(ctx, c, chosen)
+		}
+		if err == nil {
 			shown = show(chosen, principal)
 		}
 	}
@@ -156,6 +162,15 @@ func (s *Clusters) kubeletIdentity(ctx context.Context, c arm.Change, member ide
 	}
 	merged["identityProfile"] = map[string]any{"kubeletidentity": shown}
 	return nil
+}
+
+// had reports whether the nodes had the identity before.
+func had(before *arm.Resource, identity string) bool {
+	if before == nil {
+		return false
+	}
+	members, err := raw(before)
+	return err == nil && strings.EqualFold(text(object(object(members, "identityProfile"), "kubeletidentity"), "resourceId"), identity)
 }
 
 // nodeIdentityID is an identity in the group of the nodes. The group is AKS'

@@ -173,6 +173,9 @@ func TestUserAssignedIdentity(t *testing.T) {
 	if created.Get("properties.identityProfile.kubeletidentity.clientId") != made.Get("properties.clientId") || !strings.Contains(created.Get("identity"), made.Get("properties.principalId")) {
 		t.Errorf("got %s, want the identity's ids", created.Body)
 	}
+	w.Assign("writer", "Contributor", apptest.Subscription+"/resourceGroups/other")
+	w.Put(apptest.Subscription+"/resourceGroups/other", `{"location":"westeurope"}`, 201)
+	w.Want(apptest.Request{Method: "PUT", URL: strings.Replace(cluster, "/rg/", "/other/", 1), Body: with("", identity), As: "writer"}, 403, "LinkedAuthorizationFailed")
 	own := body(map[string]any{"identityProfile": map[string]any{"kubeletidentity": map[string]any{"resourceId": identity}}})
 	w.Want(apptest.Request{Method: "PUT", URL: clusters + "/green", Body: own}, 400, "CustomKubeletIdentityOnlySupportedOnUserAssignedMSICluster")
 	w.Want(apptest.Request{Method: "DELETE", URL: cluster}, 204, "")
