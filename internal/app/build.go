@@ -50,7 +50,8 @@ func (a *App) build(ctx context.Context) error {
 	a.services = services
 	a.server, err = azapi.New(append(services.Hosts, a.tokens.Service()), azapi.Config{
 		Authenticator: a.tokens.Authenticator(), Grants: grants, Roles: access.BuiltinRoles,
-		Now: a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
+		Principals: a.tokens.Authenticator().Principal,
+		Now:        a.config.Now, NewID: a.config.NewID, Log: a.config.Log, Observe: a.config.Observe,
 		SubnetOf: services.SubnetOf, Disturb: faults.hook(), Local: azapi.NewLocal(LocalSuffix),
 	})
 	return err

@@ -1,6 +1,7 @@
 package azapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +53,16 @@ type Caller struct {
 	Audience string    // aud of the token
 	Expires  time.Time // exp of the token
 	Key      string    // name of the target's own key that the caller signed with: "key1"; "" for tokens
+}
+
+// Principal returns the groups that a principal is in now, and whether it is
+// there. A scheme asks for whom its credential names; for tokens the
+// Authenticator has said so.
+func (r *Request) Principal(ctx context.Context, objectID string) (groups []string, found bool, err error) {
+	if r.deps.config.Principals == nil {
+		return nil, true, nil
+	}
+	return r.deps.config.Principals(ctx, objectID)
 }
 
 // Param returns the decoded value of a {parameter} of the pattern, "" if it has none.

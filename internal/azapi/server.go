@@ -57,6 +57,10 @@ type Config struct {
 	// Disturb makes a failure of the real service happen: its error, a coded one,
 	// is the answer to a request whose caller and operation are known. nil for none.
 	Disturb func(r *Request) error
+	// Principals returns the groups that a principal is in now, and whether it is
+	// there, for credentials that name one and are no tokens. nil: all are there,
+	// in no group.
+	Principals func(ctx context.Context, objectID string) (groups []string, found bool, err error)
 	// SubnetOf names the virtual network's subnet that an address belongs to, and
 	// the services that it has endpoints for; nil knows none.
 	SubnetOf func(origin access.Origin) (id string, endpoints []string)

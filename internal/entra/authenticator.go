@@ -91,6 +91,20 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (azapi.C
 	return caller, nil
 }
 
+// Principal returns the groups that a user or service principal is in now,
+// directly or not, and whether it is in the directory.
+func (a *Authenticator) Principal(ctx context.Context, objectID string) (groups []string, found bool, err error) {
+	_, err = a.directory.Object(ctx, objectID)
+	if errors.Is(err, directory.ErrObjectNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	groups, err = a.directory.MemberOf(ctx, objectID)
+	return groups, err == nil, err
+}
+
 // digest is what a token is remembered by, so that the cache holds no token.
 func (a *Authenticator) digest(token string) [sha256.Size]byte {
 	buffer, ok := a.buffers.Get().(*[]byte)

@@ -65,7 +65,7 @@ func (s *shared) verify() (azapi.Caller, error) {
 	var err error
 	if s.ofDelegated() {
 		caller.TenantID, caller.ObjectID = s.SAS["sktid"], s.SAS["skoid"]
-		err = s.verifyDelegated()
+		caller.Groups, err = s.verifyDelegated()
 	} else {
 		caller.Key, err = s.verifyKey()
 	}
@@ -142,23 +142,31 @@ func (s *shared) signedSnapshot() string {
 	return ""
 }
 
-// verifyDelegated checks what is signed with a user delegation key.
-func (s *shared) verifyDelegated() error {
+// verifyDelegated checks what is signed with a user delegation key, and returns
+// the groups of who delegates. A key of somebody who is gone is none any more.
+func (s *shared) verifyDelegated() ([]string, error) {
 	if s.plane.Name != "blob" {
-		return failed("A user delegation SAS is for blobs.")
+		return nil, failed("A user delegation SAS is for blobs.")
 	}
 	resource, err := s.resource()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text := s.DelegatedText(resource, s.signedSnapshot())
 	if !signature.Verify(s.call.DelegationKey(s.Delegation()), []string{text}, s.SAS["sig"]) {
-		return mismatch(text)
+		return nil, mismatch(text)
 	}
 	if !strings.EqualFold(s.SAS["sktid"], s.call.TenantID) || s.SAS["sks"] != "b" {
-		return failed("The user delegation key is not one of this account's.")
+		return nil, failed("The user delegation key is not one of this account's.")
 	}
-	return s.inTime("skt", "ske")
+	if err := s.inTime("skt", "ske"); err != nil {
+		return nil, err
+	}
+	groups, found, err := s.r.Principal(s.r.Context(), s.SAS["skoid"])
+	if err == nil && !found {
+		err = failed("The user delegation key is that of a principal who is not in the directory.")
+	}
+	return groups, err
 }
 
 // applyPolicy completes a signature by the stored access policy that it names.

@@ -1,6 +1,7 @@
 package apptest
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,8 @@ type World struct {
 	Issuers   *issuer.Issuers
 	Handler   http.Handler
 
+	registered map[string]bool // by object id
+
 	now  atomic.Int64
 	ids  atomic.Int64
 	mu   sync.Mutex
@@ -59,7 +62,7 @@ var signingKey = sync.OnceValues(func() (*jose.SigningKey, error) { return jose.
 // around the store to interfere with it.
 func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 	t.Helper()
-	w := &World{T: t, Store: memory.New()}
+	w := &World{T: t, Store: memory.New(), registered: map[string]bool{}}
 	if wrap != nil {
 		w.Store = wrap(w.Store)
 	}
@@ -86,7 +89,7 @@ func New(t testing.TB, wrap func(store.Store) store.Store) *World {
 	}
 	w.Handler, err = azapi.New(services.Hosts, azapi.Config{
 		Authenticator: tokens{}, Grants: w.Book, Roles: access.BuiltinRoles, Now: w.Now, NewID: w.NewID, Log: log, Observe: w.observe,
-		SubnetOf: services.SubnetOf,
+		SubnetOf: services.SubnetOf, Principals: w.principal,
 	})
 	if err != nil {
 		t.Fatalf("making the server: %v", err)
@@ -126,6 +129,7 @@ func (w *World) Assign(caller, role, scope string) {
 // Register makes an application of a caller, with permissions on the directory.
 func (w *World) Register(caller string, permissions ...string) {
 	w.T.Helper()
+	w.registered[ObjectID(caller)] = true
 	_, err := w.Directory.Register(w.T.Context(), directory.Principal{
 		TenantID: TenantID, ObjectID: ObjectID(caller), AppID: AppID(caller), AppObjectID: guid('c', caller),
 		Type: directory.TypeApplication, DisplayName: caller, Directory: permissions,
@@ -133,6 +137,16 @@ func (w *World) Register(caller string, permissions ...string) {
 	if err != nil {
 		w.T.Fatalf("registering %s: %v", caller, err)
 	}
+}
+
+// principal finds the groups of a caller in the directory. Callers that were
+// never registered are there, too: tests make them up.
+func (w *World) principal(ctx context.Context, objectID string) (groups []string, found bool, err error) {
+	if _, err := w.Directory.Object(ctx, objectID); err != nil && w.registered[objectID] {
+		return nil, false, nil
+	}
+	groups, err = w.Directory.MemberOf(ctx, objectID)
+	return groups, true, err
 }
 
 // Now is the world's clock.
