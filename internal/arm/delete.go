@@ -72,5 +72,8 @@ func (e *endpoint) remove(ctx context.Context, p place, found *Resource) error {
 			return err
 		}
 	}
-	return e.typ.Storage.Delete(ctx, parent, found)
+	if err := e.typ.Storage.Delete(ctx, parent, found); err != nil {
+		return err
+	}
+	return e.resources.forget(ctx, found.ID)
 }

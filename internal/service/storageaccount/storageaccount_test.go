@@ -1,8 +1,10 @@
 package storageaccount_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -388,5 +390,26 @@ func TestSameObjects(t *testing.T) {
 	}
 	if found, _, err := queues.List(t.Context(), of, storage.Page{Limit: 10}); err != nil || len(found) != 0 {
 		t.Errorf("after the account: got %v queues, %v", found, err)
+	}
+}
+
+// TestForgottenWithTheContainer: what is kept under the id of a container goes
+// with it, so that one made anew under its name starts without.
+func TestForgottenWithTheContainer(t *testing.T) {
+	s := withAccount(t)
+	var forgotten []string
+	s.Resources.Forget = func(_ context.Context, id string) error {
+		forgotten = append(forgotten, id)
+		return nil
+	}
+	for _, id := range []string{container, queue} {
+		for _, method := range []string{http.MethodPut, http.MethodDelete} {
+			if got := s.Do(armtest.Request{Method: method, Path: id, Body: "{}"}); got.Status >= 300 {
+				t.Fatalf("%s %s: got %d %s", method, id, got.Status, got.Body)
+			}
+		}
+	}
+	if !slices.Equal(forgotten, []string{container, queue}) {
+		t.Errorf("got %q, want the container and the queue", forgotten)
 	}
 }
