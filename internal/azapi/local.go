@@ -2,7 +2,6 @@ package azapi
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -144,19 +143,14 @@ func nameByte(c byte) bool {
 
 // canonicalBody gives the handler a body in Azure's names. Only bodies that a
 // handler reads whole are translated, so the operation's limit holds.
-func (r *Request) canonicalBody() error {
+func (r *Request) canonicalBody() {
 	if r.local == nil || !r.Service.NamesHosts || r.Operation == nil || r.Operation.Stream {
-		return nil
+		return
 	}
 	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		body = append(body, make([]byte, 1)...) // over the limit still: the handler words it
-		r.Body = http.MaxBytesReader(nil, io.NopCloser(bytes.NewReader(body)), tooLarge.Limit)
-		return nil
-	case err != nil:
-		return err
+	if err != nil { // it ended early or is too large: the handler words it
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+		return
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		body = r.canonicalForm(body)
@@ -164,7 +158,6 @@ func (r *Request) canonicalBody() error {
 		body = []byte(r.Canonical(string(body)))
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return nil
 }
 
 func (r *Request) canonicalForm(body []byte) []byte {
