@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestOtherCredentials(t *testing.T) {
 	s := toy()
 	s.Schemes = map[string]azapi.Scheme{"ToyKey": func(_ *azapi.Request, credential string) (azapi.Caller, error) {
 		if credential != "right" {
-			return azapi.Caller{}, errors.New("wrong")
+			return azapi.Caller{}, toyNotFound.New("key")
 		}
 		return azapi.Caller{Key: "key1"}, nil
 	}}
@@ -30,8 +31,10 @@ func TestOtherCredentials(t *testing.T) {
 			return azapi.Caller{Key: "key2"}, true, nil
 		case "somebody":
 			return azapi.Caller{}, true, nil // holds no key, has no roles
+		case "broken":
+			return azapi.Caller{}, true, errors.New("the disk /dev/sda1 is full")
 		}
-		return azapi.Caller{}, true, errors.New("wrong")
+		return azapi.Caller{}, true, toyNotFound.New("key")
 	}
 	server, err := azapi.New([]*azapi.Service{s}, azapi.Config{
 		Authenticator: gate{}, Grants: gate{}, Roles: access.BuiltinRoles, Now: time.Now, NewID: func() string { return "id" }, Log: slog.New(slog.DiscardHandler),
@@ -52,6 +55,7 @@ func TestOtherCredentials(t *testing.T) {
 		{"query", "https://a.toy.example/items/x?api-version=2025-01-01&sig=right", "", 200, ""},
 		{"query-none", "https://a.toy.example/items/x?api-version=2025-01-01", "", 403, "0"},
 		{"query-wrong", "https://a.toy.example/items/x?api-version=2025-01-01&sig=other", "", 403, "1"},
+		{"query-broken", "https://a.toy.example/items/x?api-version=2025-01-01&sig=broken", "", 500, ""},
 		{"query-firewall", "https://walled.toy.example/items/x?api-version=2025-01-01&sig=right", "", 403, "3"},
 		{"query-without-role", "https://a.toy.example/items/x?api-version=2025-01-01&sig=somebody", "", 403, "4"},
 		{"query-beside-a-header", "https://a.toy.example/items/x?api-version=2025-01-01&sig=right", "ToyKey other", 403, "1"},
@@ -65,6 +69,9 @@ func TestOtherCredentials(t *testing.T) {
 			server.ServeHTTP(w, r)
 			if w.Code != test.status || w.Header().Get("X-Stage") != test.stage {
 				t.Errorf("got %d at stage %q, want %d at %q", w.Code, w.Header().Get("X-Stage"), test.status, test.stage)
+			}
+			if strings.Contains(w.Body.String(), "sda1") {
+				t.Errorf("the answer tells of the inside: %s", w.Body)
 			}
 		})
 	}

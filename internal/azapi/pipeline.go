@@ -182,7 +182,7 @@ func (s *Server) authenticate(r *Request) error {
 func (s *Server) authenticateOther(r *Request, verify Scheme, credential string) error {
 	caller, err := verify(r, strings.TrimSpace(credential))
 	if err != nil {
-		return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
+		return s.refuseCredential(r, err)
 	}
 	r.Caller = caller
 	return nil
@@ -196,12 +196,22 @@ func (s *Server) authenticateQuery(r *Request) error {
 	caller, ok, err := r.Service.Query(r)
 	switch {
 	case err != nil:
-		return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
+		return s.refuseCredential(r, err)
 	case !ok:
 		return s.refuse(r, Refusal{Stage: StageNoToken})
 	}
 	r.Caller = caller
 	return nil
+}
+
+// refuseCredential refuses a credential that a service found wrong. What is not
+// coded is no refusal but a failure, whose text is not for the client.
+func (s *Server) refuseCredential(r *Request, err error) error {
+	var coded *fault.Error
+	if !errors.As(err, &coded) {
+		return fmt.Errorf("checking a credential: %w", err)
+	}
+	return s.refuse(r, Refusal{Stage: StageBadToken, Err: err})
 }
 
 // audienceAccepted compares without a trailing slash; "{host}" stands for https://HOST.

@@ -42,7 +42,8 @@ type Service struct {
 	// request. nil for services whose requests have none.
 	Attributes func(r *Request) access.Attributes
 	// Schemes verify the credentials of further Authorization schemes, such as
-	// SharedKey. A fault.Error that one returns reaches the client as it is by way of Refuse.
+	// SharedKey. A fault.Error that one returns reaches the client as it is by way of
+	// Refuse; any other error is a failure of the service itself.
 	Schemes map[string]Scheme
 	// Query verifies a credential that a request without Authorization carries in
 	// its query, such as a shared access signature. It is not ok when there is none.
