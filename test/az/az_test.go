@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,12 +33,13 @@ func TestAz(t *testing.T) {
 	for variant, program := range variants {
 		t.Run(variant, func(t *testing.T) {
 			t.Parallel()
+			commands := listCommands(t, filepath.Join(tools, program))
 			testscript.Run(t, testscript.Params{
 				Dir: "testdata",
 				Setup: func(e *testscript.Env) error {
-					return setup(e, bin, filepath.Join(tools, program))
+					return setup(e, installed{bin: bin, az: filepath.Join(tools, program), commands: commands})
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": compare, "set": set, "login": login},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": compare, "set": set, "login": login, "browse": browse},
 				Condition: func(name string) (bool, error) {
 					if _, known := variants[name]; !known {
 						return false, fmt.Errorf("there is no condition %q", name)
@@ -67,10 +69,34 @@ type azure struct {
 	SignInPage string `json:"signInPage"`
 }
 
+// installed is what a script runs.
+type installed struct {
+	bin      string // folder of aksess
+	az       string // program
+	commands string // file, see listCommands
+}
+
+// listCommands has az write the list of its commands, and names the file. Az
+// makes it when it is not there, and Debian's needs 2 s of a processor for that.
+func listCommands(t *testing.T, az string) string {
+	dir := t.TempDir()
+	cmd := exec.Command(az, "account", "list", "--only-show-errors")
+	cmd.Env = append(os.Environ(), "AZURE_CONFIG_DIR="+dir, "AZURE_CORE_COLLECT_TELEMETRY=no", "HOME="+dir)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("az account list: %v: %s", err, text)
+	}
+	return filepath.Join(dir, "commandIndex.json")
+}
+
 // setup starts a local Azure for a script and points its az there.
-func setup(e *testscript.Env, bin, az string) error {
+func setup(e *testscript.Env, with installed) error {
 	state := filepath.Join(e.WorkDir, ".state")
-	up := exec.Command(filepath.Join(bin, "aksess"), "up", "-o", "json", "--state", state, "--log-level", "error")
+	options, err := os.ReadFile(filepath.Join(e.WorkDir, "up.options"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	arguments := append([]string{"up", "-o", "json", "--state", state, "--log-level", "error"}, strings.Fields(string(options))...)
+	up := exec.Command(filepath.Join(with.bin, "aksess"), arguments...)
 	up.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	report, err := os.Create(filepath.Join(e.WorkDir, ".up.json"))
 	if err != nil {
@@ -89,7 +115,7 @@ func setup(e *testscript.Env, bin, az string) error {
 	if err != nil {
 		return err
 	}
-	variables, err := exec.Command(filepath.Join(bin, "aksess"), "env", "--json", "--state", state).Output()
+	variables, err := exec.Command(filepath.Join(with.bin, "aksess"), "env", "--json", "--state", state).Output()
 	if err != nil {
 		return fmt.Errorf("aksess env: %w", err)
 	}
@@ -100,22 +126,34 @@ func setup(e *testscript.Env, bin, az string) error {
 	for name, value := range environ {
 		e.Setenv(name, value)
 	}
-	return prepare(e, a, bin, az, state)
+	e.Setenv("STATE", state)
+	return prepare(e, a, with)
 }
 
-func prepare(e *testscript.Env, a *azure, bin, az, state string) error {
+func prepare(e *testscript.Env, a *azure, with installed) error {
 	programs := filepath.Join(e.WorkDir, ".bin")
 	if err := os.Mkdir(programs, 0o700); err != nil {
 		return err
 	}
-	if err := os.Symlink(az, filepath.Join(programs, "az")); err != nil {
+	if err := os.Symlink(with.az, filepath.Join(programs, "az")); err != nil {
+		return err
+	}
+	config := filepath.Join(e.WorkDir, ".azure")
+	if err := os.Mkdir(config, 0o700); err != nil {
+		return err
+	}
+	commands, err := os.ReadFile(with.commands)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(config, filepath.Base(with.commands)), commands, 0o600); err != nil {
 		return err
 	}
 	for name, value := range map[string]string{
 		"TENANT": a.TenantID, "SUBSCRIPTION": a.SubscriptionID, "CLIENT_ID": a.Deployer.ClientID, "CLIENT_SECRET": a.Deployer.ClientSecret,
-		"USER_NAME": a.User.Name, "USER_PASSWORD": a.User.Password, "SIGN_IN_PAGE": a.SignInPage, "STATE": state, "PROXY": a.ProxyURL,
-		"AZURE_CONFIG_DIR": filepath.Join(e.WorkDir, ".azure"), "AZURE_CORE_NO_COLOR": "true", "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
-		"PATH": programs + string(os.PathListSeparator) + bin + string(os.PathListSeparator) + e.Getenv("PATH"),
+		"USER_NAME": a.User.Name, "USER_PASSWORD": a.User.Password, "SIGN_IN_PAGE": a.SignInPage, "PROXY": a.ProxyURL,
+		"AZURE_CONFIG_DIR": config, "AZURE_CORE_NO_COLOR": "true", "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
+		"PATH": programs + string(os.PathListSeparator) + with.bin + string(os.PathListSeparator) + e.Getenv("PATH"),
 		"HOME": e.WorkDir,
 	} {
 		e.Setenv(name, value)

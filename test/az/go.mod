@@ -2,9 +2,12 @@ module github.com/aksess/aksess/test/az
 
 go 1.26.0
 
-require github.com/rogpeppe/go-internal v1.16.0
+require (
+	github.com/rogpeppe/go-internal v1.16.0
+	golang.org/x/net v0.49.0
+)
 
 require (
-	golang.org/x/sys v0.26.0 // indirect
+	golang.org/x/sys v0.40.0 // indirect
 	golang.org/x/tools v0.26.0 // indirect
 )
