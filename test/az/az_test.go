@@ -212,7 +212,7 @@ func holds(getenv func(string) string, at string, got, want any) string {
 	case map[string]any:
 		object, ok := got.(map[string]any)
 		if !ok {
-			return fmt.Sprintf("%s: got %v, want an object", at, got)
+			return fmt.Sprintf("%s: got %.200s, want an object", at, fmt.Sprint(got))
 		}
 		for name, value := range want {
 			member, there := object[name]
@@ -227,7 +227,7 @@ func holds(getenv func(string) string, at string, got, want any) string {
 	case []any:
 		list, ok := got.([]any)
 		if !ok || len(list) != len(want) {
-			return fmt.Sprintf("%s: got %v, want a list of %d", at, got, len(want))
+			return fmt.Sprintf("%s: got %d elements (%.200s), want a list of %d", at, len(list), fmt.Sprint(got), len(want))
 		}
 		for i := range want {
 			if difference := holds(getenv, at+"["+strconv.Itoa(i)+"]", list[i], want[i]); difference != "" {
