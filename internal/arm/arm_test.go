@@ -95,6 +95,8 @@ func TestRefusals(t *testing.T) {
 		{"other_tenant", armtest.Request{Path: box, As: armtest.Foreign}, 401, "InvalidAuthenticationTokenTenant", "https://sts.windows.net/" + armtest.TenantID},
 		{"no_role", armtest.Request{Path: box, As: armtest.Nobody}, 403, "AuthorizationFailed",
 			"The client '" + armtest.AppID("nobody") + "' with object id '" + armtest.ObjectID("nobody") + "' does not have authorization to perform action 'Microsoft.Storage/boxes/read' over scope '" + box + "' or the scope is invalid. If access was recently granted, please refresh your credentials."},
+		{"no_role_of_a_user", armtest.Request{Path: box, As: armtest.User}, 403, "AuthorizationFailed",
+			"The client '" + armtest.UserName + "' with object id '" + armtest.ObjectID(armtest.User) + "' does not have authorization"},
 		{"reader_writes", armtest.Request{Method: "PUT", Path: box, As: armtest.Reader, Body: put}, 403, "AuthorizationFailed", "Microsoft.Storage/boxes/write"},
 		{"reader_deletes", armtest.Request{Method: "DELETE", Path: box, As: armtest.Reader}, 403, "AuthorizationFailed", "Microsoft.Storage/boxes/delete"},
 		{"reader_patches", armtest.Request{Method: "PATCH", Path: box, As: armtest.Reader, Body: put}, 403, "AuthorizationFailed", "Microsoft.Storage/boxes/write"},

@@ -23,7 +23,7 @@ func MayAssign(ctx context.Context, c Change, identity string) error {
 		return err
 	}
 	caller := c.Request.Caller
-	return notLinked.New(caller.AppID, caller.ObjectID, c.Request.Operation.Action.Access().Name, c.New.ID, actionAssign, identity).Because(verdict.Nearest)
+	return notLinked.New(caller.Name(), caller.ObjectID, c.Request.Operation.Action.Access().Name, c.New.ID, actionAssign, identity).Because(verdict.Nearest)
 }
 
 // assigned reports whether a resource has a user-assigned identity.

@@ -67,7 +67,7 @@ func (f *refusals) forbidden(r *azapi.Request, action azapi.Action, scope string
 
 // Forbidden is the refusal of a further action that an operation needs.
 func Forbidden(r *azapi.Request, action azapi.Action, scope string) error {
-	return notAuthorized.New(r.Caller.AppID, r.Caller.ObjectID, action.Access().Name, scope)
+	return notAuthorized.New(r.Caller.Name(), r.Caller.ObjectID, action.Access().Name, scope)
 }
 
 // ownTypes are the types that no provider's value describes.

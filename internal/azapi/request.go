@@ -1,6 +1,7 @@
 package azapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,12 +49,17 @@ type query []pair
 // Caller is who sent the request. The zero Caller is anonymous.
 type Caller struct {
 	access.Principal
+	UserName string    // of the user whose token it is, "" for an application's
 	Scheme   string    // "Bearer", or another scheme that the service checks itself
 	Issuer   string    // iss of the token
 	Audience string    // aud of the token
 	Expires  time.Time // exp of the token
 	Key      string    // name of the target's own key that the caller signed with: "key1"; "" for tokens
 }
+
+// Name is what refusals call the caller: a user by the name, an application by
+// its client id.
+func (c Caller) Name() string { return cmp.Or(c.UserName, c.AppID) }
 
 // Principal returns the groups that a principal is in now, and whether it is
 // there. A scheme asks for whom its credential names; for tokens the

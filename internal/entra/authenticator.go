@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -146,6 +147,8 @@ type accessClaims struct {
 	TenantID   string `json:"tid"`
 	Version    string `json:"ver"`
 	ResourceID string `json:"xms_mirid"`
+	UPN        string `json:"upn"`
+	Username   string `json:"preferred_username"`
 }
 
 func (a *Authenticator) verify(ctx context.Context, token string) (verifiedToken, error) {
@@ -196,7 +199,8 @@ func readAccessToken(verified *jose.Token) (verifiedToken, error) {
 			Principal: access.Principal{
 				TenantID: own.TenantID, ObjectID: own.ObjectID, AppID: own.AppID, ResourceID: own.ResourceID,
 			},
-			Scheme: "Bearer", Issuer: claims.Issuer, Audience: claims.Audience[0], Expires: claims.Expiry,
+			UserName: cmp.Or(own.UPN, own.Username),
+			Scheme:   "Bearer", Issuer: claims.Issuer, Audience: claims.Audience[0], Expires: claims.Expiry,
 		},
 	}, nil
 }

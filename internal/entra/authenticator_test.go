@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,22 @@ import (
 	"github.com/aksess/aksess/internal/jose"
 )
 
+// TestAuthenticateUser reads who a user is from tokens of both versions.
+func TestAuthenticateUser(t *testing.T) {
+	b := newWorkbench(t, nil)
+	user := b.user(userName, userPassword)
+	second := b.passwordForm(userName, userPassword)
+	second.Set("scope", "api://"+b.app.AppID+"/Orders.Read")
+	for version, form := range map[string]url.Values{"v1": b.passwordForm(userName, userPassword), "v2": second} {
+		t.Run(version, func(t *testing.T) {
+			caller, err := b.service.Authenticator().Authenticate(t.Context(), b.exchange(form).AccessToken)
+			if err != nil || caller.ObjectID != user.ObjectID || caller.AppID != azCLI || caller.UserName != userName || caller.Name() != userName {
+				t.Errorf("got %+v, %v, want the user %s by %s", caller, err, userName, azCLI)
+			}
+		})
+	}
+}
+
 func TestAuthenticate(t *testing.T) {
 	b := newWorkbench(t, nil)
 	token := b.exchange(b.federated(b.mint(nil))).AccessToken
@@ -22,7 +39,7 @@ func TestAuthenticate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if caller.TenantID != tenantID || caller.ObjectID != b.identity.ObjectID || caller.AppID != b.identity.AppID || caller.ResourceID != identityARM ||
+		if caller.TenantID != tenantID || caller.ObjectID != b.identity.ObjectID || caller.AppID != b.identity.AppID || caller.UserName != "" || caller.Name() != b.identity.AppID || caller.ResourceID != identityARM ||
 			caller.Audience != "https://vault.azure.net" || caller.Issuer != issuerOf(version1, tenantID) || caller.Scheme != "Bearer" ||
 			!caller.Expires.Equal(b.clock.Now().Add(24*time.Hour)) {
 			t.Errorf("got %+v", caller)

@@ -19,7 +19,11 @@ const (
 	Nobody      = "nobody"      // no role at all
 	Elsewhere   = "elsewhere"   // a token for another audience
 	Foreign     = "foreign"     // a token of another tenant
+	User        = "user"        // a user without a role, of the name UserName
 )
+
+// UserName is the name of User.
+const UserName = "ada@contoso.onmicrosoft.com"
 
 // ObjectID and AppID are the ids of a caller.
 func ObjectID(caller string) string { return guid('a', caller) }
@@ -50,6 +54,8 @@ func (tokens) Authenticate(_ context.Context, token string) (azapi.Caller, error
 	switch token {
 	case Elsewhere:
 		caller.Audience = "https://vault.azure.net"
+	case User:
+		caller.UserName = UserName
 	case Foreign:
 		caller.TenantID = "99999999-9999-9999-9999-999999999999"
 	}

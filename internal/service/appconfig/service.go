@@ -147,7 +147,7 @@ func refuse(r *azapi.Request, refusal azapi.Refusal) error {
 		err := byNetwork.New(r.Origin.Address)
 		return problem(err, "Forbidden", "", err.Message)
 	case azapi.StageAccess:
-		err := forbidden.New(p.AppID, p.ObjectID, r.Operation.Action.Access().Name, r.Scope())
+		err := forbidden.New(p.Name(), p.ObjectID, r.Operation.Action.Access().Name, r.Scope())
 		return problem(err, "Forbidden", "", err.Message)
 	case azapi.StageVersion:
 		return invalid("api-version", "The api-version %.64q is missing or not well formed.", r.Version)

@@ -46,7 +46,7 @@ func (n *Networks) refer(ctx context.Context, w writer, path string, reference o
 	}
 	if !verdict.Allowed {
 		caller := w.request.Caller
-		return notLinked.New(caller.AppID, caller.ObjectID, w.request.Operation.Action.Access().Name, w.id, action, id).Because(verdict.Nearest)
+		return notLinked.New(caller.Name(), caller.ObjectID, w.request.Operation.Action.Access().Name, w.id, action, id).Because(verdict.Nearest)
 	}
 	return nil
 }
