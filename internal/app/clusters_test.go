@@ -207,7 +207,7 @@ func TestClusterLife(t *testing.T) {
 	if !strings.Contains(string(f.spec.SigningKey), "PRIVATE KEY") || !strings.Contains(string(f.spec.PublicKeys), "PUBLIC KEY") || f.spec.ServiceCIDR != "10.0.0.0/16" {
 		t.Errorf("started with the keys %q, services %q", f.spec.PublicKeys, f.spec.ServiceCIDR)
 	}
-	if got := z.kubeconfig(t, "listClusterAdminCredential"); got != "the kubeconfig of clusterAdmin_rg_blue" || f.user.Context != "blue-admin" || !slices.Equal(f.user.Groups, []string{driver.SystemMasters}) {
+	if got := z.kubeconfig(t, "listClusterAdminCredential"); got != "the kubeconfig of clusterAdmin_rg_blue" || f.user.Context != "blue" || !slices.Equal(f.user.Groups, []string{driver.SystemMasters}) {
 		t.Errorf("administrator: got %q for %+v", got, f.user)
 	}
 	for _, step := range [][2]string{{"stop", "Stopped"}, {"start", "Running"}} { // a stopped one takes no keys

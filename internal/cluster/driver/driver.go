@@ -36,7 +36,7 @@ type Spec struct {
 // User is whom a kubeconfig is for.
 type User struct {
 	Name    string   // of the kubeconfig's user and of its certificate: "clusterAdmin_rg_blue"
-	Context string   // of the kubeconfig's context: "blue-admin"
+	Context string   // of the kubeconfig's context: "blue"
 	Groups  []string // what the user may do is decided by these; SystemMasters may do everything
 }
 

@@ -176,7 +176,7 @@ func TestTokenRequest(t *testing.T) {
 	w := apptest.New(t, nil)
 	created := w.Put(cluster, body(nil), 201)
 	config := admin(t, w, cluster, "listClusterAdminCredential")
-	if config.CurrentContext != "blue-admin" || string(config.Clusters[0].Cluster.CA) != "the authority" {
+	if config.CurrentContext != "blue" || string(config.Clusters[0].Cluster.CA) != "the authority" {
 		t.Errorf("kubeconfig: got %+v", config)
 	}
 	const account = "/api/v1/namespaces/widemo/serviceaccounts/wi-demo-sa"

@@ -147,16 +147,14 @@ func writeAccessProfile(w http.ResponseWriter, r *azapi.Request, cluster *arm.Re
 	})
 }
 
-// config is the kubeconfig of a user of the cluster.
+// config is the kubeconfig of a user of the cluster. The context has the
+// cluster's name, the administrator's too: az appends -admin to it.
 func (s *Clusters) config(ctx context.Context, cluster *arm.Resource, name string, groups []string) ([]byte, error) {
 	id, err := chain.ParseID(cluster.ID)
 	if err != nil {
 		return nil, err
 	}
 	user := driver.User{Name: name + "_" + id.ResourceGroup + "_" + cluster.Name, Context: cluster.Name, Groups: groups}
-	if name == clusterAdmin {
-		user.Context += "-admin"
-	}
 	if s.Driver == nil {
 		return s.issuerOnlyConfig(cluster, user)
 	}
