@@ -34,6 +34,7 @@ clients: build ## the same reads and writes with Python's and Java's newest SDKs
 
 e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests
 	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
+	$(GO) test -count=1 ./internal/cluster/... ./internal/app && \
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
 
 e2e-terraform: build ## the real Terraform and azurerm provider apply, change, import and destroy the scenario

@@ -191,7 +191,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, metadata, forwarded string) {
 		r, err := http.NewRequest(method, "http://169.254.169.254"+target, nil)
 		if err != nil {
-			t.Skip()
+			return // no request: net/http does not pass it on either
 		}
 		r.Header.Set("Metadata", metadata)
 		if forwarded != "" {

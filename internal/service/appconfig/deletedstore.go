@@ -1,7 +1,6 @@
 package appconfig
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,12 +9,7 @@ import (
 	"github.com/aksess/aksess/internal/azapi"
 )
 
-const (
-	namespace   = "Microsoft.AppConfiguration"
-	provider    = "/subscriptions/{subscription}/providers/" + namespace
-	deletedPath = provider + "/locations/{location}/deletedConfigurationStores/{name}"
-	typeDeleted = namespace + "/locations/deletedConfigurationStores"
-)
+const namespace = "Microsoft.AppConfiguration"
 
 // softDelete keeps deleted stores with their settings, those of the tiers that
 // have it (https://learn.microsoft.com/azure/azure-app-configuration/concept-soft-delete).
@@ -45,19 +39,16 @@ func (s *Settings) softDelete() *arm.SoftDelete {
 // deletedOperations are those on deleted stores and on names, all decided about
 // at the subscription.
 func (s *Settings) deletedOperations(t *arm.Type) []azapi.Operation {
-	op := func(name, method, pattern, action string, handle azapi.Handler) azapi.Operation {
-		return azapi.Operation{Name: name, Method: method, Pattern: pattern, Action: azapi.Control(action), Scope: subscriptionOf, Handle: handle}
+	deleted := arm.DeletedCollection{
+		Resources: s.Resources, Type: t, Name: "deletedConfigurationStores", View: deletedStoreOf,
+		Missing:   func(name string) error { return noDeletedStore.New(name) },
+		Protected: func(name string) error { return storeProtected.New(name) },
 	}
-	return []azapi.Operation{
-		op("ListDeletedStores", http.MethodGet, provider+"/deletedConfigurationStores", namespace+"/deletedConfigurationStores/read", s.listDeleted),
-		op("GetDeletedStore", http.MethodGet, deletedPath, typeDeleted+"/read", s.getDeleted),
-		op("PurgeDeletedStore", http.MethodPost, deletedPath+"/purge", typeDeleted+"/purge/action",
-			func(w http.ResponseWriter, r *azapi.Request) error { return s.purge(t, w, r) }),
-		op("CheckStoreName", http.MethodPost, provider+"/checkNameAvailability", namespace+"/checkNameAvailability/read", s.checkName),
-	}
+	return append(deleted.Operations(), azapi.Operation{
+		Name: "CheckStoreName", Method: http.MethodPost, Pattern: "/subscriptions/{subscription}/providers/" + namespace + "/checkNameAvailability",
+		Action: azapi.Control(namespace + "/checkNameAvailability/read"), Scope: arm.SubscriptionScope, Handle: s.checkName,
+	})
 }
-
-func subscriptionOf(r *azapi.Request) string { return "/subscriptions/" + r.Param("subscription") }
 
 // deletedStore is a deleted store on the wire
 // (https://learn.microsoft.com/rest/api/appconfiguration/configuration-stores/get-deleted).
@@ -77,85 +68,19 @@ type deletedStoreProperties struct {
 	PurgeProtectionEnabled bool              `json:"purgeProtectionEnabled"`
 }
 
-func deletedStoreOf(subscription string, d *arm.Deleted) deletedStore {
+func deletedStoreOf(id string, d *arm.Deleted) any {
 	r := d.Resource
 	tags := r.Tags
 	if tags == nil {
 		tags = map[string]string{}
 	}
 	return deletedStore{
-		ID:   "/subscriptions/" + subscription + "/providers/" + namespace + "/locations/" + r.Location + "/deletedConfigurationStores/" + r.Name,
-		Name: r.Name, Type: typeDeleted,
+		ID: id, Name: r.Name, Type: namespace + "/locations/deletedConfigurationStores",
 		Properties: deletedStoreProperties{
 			StoreID: r.ID, Location: r.Location, Tags: tags, PurgeProtectionEnabled: d.Protected,
 			DeletionDate: d.At.UTC().Format(time.RFC3339), ScheduledPurgeDate: d.Until.UTC().Format(time.RFC3339),
 		},
 	}
-}
-
-// findDeleted reads the deleted store that the path names. One of another
-// subscription or location is not there.
-func (s *Settings) findDeleted(r *azapi.Request) (*arm.Deleted, error) {
-	if _, err := s.Resources.Subscription(r.Context(), r.Param("subscription")); err != nil {
-		return nil, err
-	}
-	name := r.Param("name")
-	found, err := s.Resources.Deleted(r.Context(), TypeStore, name)
-	if errors.Is(err, arm.ErrNotFound) {
-		return nil, noDeletedStore.New(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	within := strings.HasPrefix(strings.ToLower(found.Resource.ID), strings.ToLower(subscriptionOf(r))+"/")
-	if !within || found.Resource.Location != arm.NormalLocation(r.Param("location")) {
-		return nil, noDeletedStore.New(name)
-	}
-	return found, nil
-}
-
-func (s *Settings) getDeleted(w http.ResponseWriter, r *azapi.Request) error {
-	found, err := s.findDeleted(r)
-	if err != nil {
-		return err
-	}
-	return azapi.WriteJSON(w, http.StatusOK, deletedStoreOf(r.Param("subscription"), found))
-}
-
-func (s *Settings) listDeleted(w http.ResponseWriter, r *azapi.Request) error {
-	subscription := r.Param("subscription")
-	if _, err := s.Resources.Subscription(r.Context(), subscription); err != nil {
-		return err
-	}
-	found, err := s.Resources.ListDeleted(r.Context(), subscription, TypeStore)
-	if err != nil {
-		return err
-	}
-	entries := make([]arm.Entry, 0, len(found))
-	for _, d := range found {
-		one := deletedStoreOf(subscription, d)
-		entries = append(entries, arm.Entry{ID: one.ID, Value: one})
-	}
-	return arm.WriteList(w, r, entries)
-}
-
-// purge ends a deleted store. It is done when it is answered; azurerm knows no
-// end but that of a long-running operation.
-func (s *Settings) purge(t *arm.Type, w http.ResponseWriter, r *azapi.Request) error {
-	found, err := s.findDeleted(r)
-	if err != nil {
-		return err
-	}
-	err = s.Resources.Purge(r.Context(), t, found.Resource.Name)
-	switch {
-	case errors.Is(err, arm.ErrProtected):
-		return storeProtected.New(found.Resource.Name)
-	case errors.Is(err, arm.ErrNotFound):
-		return noDeletedStore.New(found.Resource.Name) // recovered or purged by somebody else
-	case err != nil:
-		return err
-	}
-	return s.Resources.Accept(w, r, arm.Accepted{Namespace: namespace, Location: found.Resource.Location})
 }
 
 // checkName says whether a store could have a name
@@ -179,7 +104,7 @@ func (s *Settings) checkName(w http.ResponseWriter, r *azapi.Request) error {
 		Message   string `json:"message"`
 		Reason    string `json:"reason,omitempty"`
 	}
-	taken, err := s.taken(r, *body.Name)
+	taken, err := s.Resources.NameTaken(r.Context(), TypeStore, *body.Name)
 	invalid := validStoreName(*body.Name)
 	switch {
 	case err != nil:
@@ -192,16 +117,4 @@ func (s *Settings) checkName(w http.ResponseWriter, r *azapi.Request) error {
 		answer.Available, answer.Message = true, "The specified name is available."
 	}
 	return azapi.WriteJSON(w, http.StatusOK, answer)
-}
-
-// taken reports whether a store, or a deleted one, has the name.
-func (s *Settings) taken(r *azapi.Request, name string) (bool, error) {
-	_, err := s.Resources.ByName(r.Context(), TypeStore, name)
-	if errors.Is(err, arm.ErrNotFound) {
-		_, err = s.Resources.Deleted(r.Context(), TypeStore, name)
-	}
-	if errors.Is(err, arm.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }

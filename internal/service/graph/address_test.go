@@ -96,10 +96,10 @@ func TestAddressesRefused(t *testing.T) {
 		"groups(appId='" + appID + "')", "applications(appId=''" + appID + "')", "'" + id + "'", "me('" + id + "')", "applications('" + id + "','" + id + "')", "('" + id + "')",
 	} {
 		for _, rest := range []string{"", "/owners", "/federatedIdentityCredentials/main"} {
+			if segment == "applications" && rest == "" {
+				continue // the list
+			}
 			t.Run(url.QueryEscape(segment+rest), func(t *testing.T) {
-				if segment == "applications" && rest == "" {
-					t.Skip("the list")
-				}
 				w.T = t
 				if got := w.Do(get("/" + segment + rest)); got.Status != http.StatusBadRequest {
 					t.Errorf("got %d %s, want 400", got.Status, got.Body)

@@ -1,7 +1,6 @@
 package keyvault
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,11 +9,7 @@ import (
 	"github.com/aksess/aksess/internal/azapi"
 )
 
-const (
-	typeDeletedVault = "Microsoft.KeyVault/deletedVaults"
-	provider         = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
-	deletedPath      = provider + "/locations/{location}/deletedVaults/{name}"
-)
+const provider = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
 
 // softDelete keeps deleted vaults with their secrets
 // (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview).
@@ -40,19 +35,16 @@ func (s *Secrets) softDelete() *arm.SoftDelete {
 // deletedOperations are those on deleted vaults and on names, all decided about
 // at the subscription.
 func (s *Secrets) deletedOperations(t *arm.Type) []azapi.Operation {
-	op := func(name, method, pattern, action string, handle azapi.Handler) azapi.Operation {
-		return azapi.Operation{Name: name, Method: method, Pattern: pattern, Action: azapi.Control(action), Scope: subscriptionOf, Handle: handle}
+	deleted := arm.DeletedCollection{
+		Resources: s.Resources, Type: t, Name: "deletedVaults", View: deletedVaultOf,
+		Missing:   func(name string) error { return noDeletedVault.New(name) },
+		Protected: func(string) error { return vaultProtected.New() },
 	}
-	return []azapi.Operation{
-		op("ListDeletedVaults", http.MethodGet, provider+"/deletedVaults", typeDeletedVault+"/read", s.listDeletedVaults),
-		op("GetDeletedVault", http.MethodGet, deletedPath, "Microsoft.KeyVault/locations/deletedVaults/read", s.getDeletedVault),
-		op("PurgeDeletedVault", http.MethodPost, deletedPath+"/purge", "Microsoft.KeyVault/locations/deletedVaults/purge/action",
-			func(w http.ResponseWriter, r *azapi.Request) error { return s.purgeVault(t, w, r) }),
-		op("CheckVaultName", http.MethodPost, provider+"/checkNameAvailability", "Microsoft.KeyVault/checkNameAvailability/read", s.checkName),
-	}
+	return append(deleted.Operations(), azapi.Operation{
+		Name: "CheckVaultName", Method: http.MethodPost, Pattern: provider + "/checkNameAvailability",
+		Action: azapi.Control("Microsoft.KeyVault/checkNameAvailability/read"), Scope: arm.SubscriptionScope, Handle: s.checkName,
+	})
 }
-
-func subscriptionOf(r *azapi.Request) string { return "/subscriptions/" + r.Param("subscription") }
 
 // deletedVault is a deleted vault on the wire
 // (https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/get-deleted).
@@ -72,85 +64,19 @@ type deletedVaultProperties struct {
 	PurgeProtectionEnabled bool              `json:"purgeProtectionEnabled,omitempty"`
 }
 
-func deletedVaultOf(subscription string, d *arm.Deleted) deletedVault {
+func deletedVaultOf(id string, d *arm.Deleted) any {
 	r := d.Resource
 	tags := r.Tags
 	if tags == nil {
 		tags = map[string]string{}
 	}
 	return deletedVault{
-		ID:   "/subscriptions/" + subscription + "/providers/Microsoft.KeyVault/locations/" + r.Location + "/deletedVaults/" + r.Name,
-		Name: r.Name, Type: typeDeletedVault,
+		ID: id, Name: r.Name, Type: "Microsoft.KeyVault/deletedVaults",
 		Properties: deletedVaultProperties{
 			VaultID: r.ID, Location: r.Location, Tags: tags, PurgeProtectionEnabled: d.Protected,
 			DeletionDate: d.At.UTC().Format(time.RFC3339), ScheduledPurgeDate: d.Until.UTC().Format(time.RFC3339),
 		},
 	}
-}
-
-// findDeletedVault reads the deleted vault that the path names. One of another
-// subscription or location is not there.
-func (s *Secrets) findDeletedVault(r *azapi.Request) (*arm.Deleted, error) {
-	if _, err := s.Resources.Subscription(r.Context(), r.Param("subscription")); err != nil {
-		return nil, err
-	}
-	name := r.Param("name")
-	found, err := s.Resources.Deleted(r.Context(), TypeVault, name)
-	if errors.Is(err, arm.ErrNotFound) {
-		return nil, noDeletedVault.New(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	within := strings.HasPrefix(strings.ToLower(found.Resource.ID), strings.ToLower(subscriptionOf(r))+"/")
-	if !within || found.Resource.Location != arm.NormalLocation(r.Param("location")) {
-		return nil, noDeletedVault.New(name)
-	}
-	return found, nil
-}
-
-func (s *Secrets) getDeletedVault(w http.ResponseWriter, r *azapi.Request) error {
-	found, err := s.findDeletedVault(r)
-	if err != nil {
-		return err
-	}
-	return azapi.WriteJSON(w, http.StatusOK, deletedVaultOf(r.Param("subscription"), found))
-}
-
-func (s *Secrets) listDeletedVaults(w http.ResponseWriter, r *azapi.Request) error {
-	subscription := r.Param("subscription")
-	if _, err := s.Resources.Subscription(r.Context(), subscription); err != nil {
-		return err
-	}
-	found, err := s.Resources.ListDeleted(r.Context(), subscription, TypeVault)
-	if err != nil {
-		return err
-	}
-	entries := make([]arm.Entry, 0, len(found))
-	for _, d := range found {
-		one := deletedVaultOf(subscription, d)
-		entries = append(entries, arm.Entry{ID: one.ID, Value: one})
-	}
-	return arm.WriteList(w, r, entries)
-}
-
-// purgeVault ends a deleted vault. It is done when it is answered, but clients
-// take nothing but a long-running operation for an answer.
-func (s *Secrets) purgeVault(t *arm.Type, w http.ResponseWriter, r *azapi.Request) error {
-	found, err := s.findDeletedVault(r)
-	if err != nil {
-		return err
-	}
-	err = s.Resources.Purge(r.Context(), t, found.Resource.Name)
-	switch {
-	case errors.Is(err, arm.ErrProtected):
-		return vaultProtected.New()
-	case errors.Is(err, arm.ErrNotFound):
-		return noDeletedVault.New(found.Resource.Name) // recovered or purged by somebody else
-	case err != nil:
-		return err
-	}
-	return s.Resources.Accept(w, r, arm.Accepted{Namespace: "Microsoft.KeyVault", Location: found.Resource.Location})
 }
 
 // nameAnswer is the answer to a check of a name.
@@ -177,7 +103,7 @@ func (s *Secrets) checkName(w http.ResponseWriter, r *azapi.Request) error {
 		return badVault.New("The parameter type has an invalid value. It must be " + TypeVault + ".")
 	}
 	var answer nameAnswer
-	taken, err := s.taken(r, *body.Name)
+	taken, err := s.Resources.NameTaken(r.Context(), TypeVault, *body.Name)
 	invalid := validVaultName(*body.Name)
 	switch {
 	case err != nil:
@@ -190,16 +116,4 @@ func (s *Secrets) checkName(w http.ResponseWriter, r *azapi.Request) error {
 		answer.Available = true
 	}
 	return azapi.WriteJSON(w, http.StatusOK, answer)
-}
-
-// taken reports whether a vault, or a deleted one, has the name.
-func (s *Secrets) taken(r *azapi.Request, name string) (bool, error) {
-	_, err := s.Resources.ByName(r.Context(), TypeVault, name)
-	if errors.Is(err, arm.ErrNotFound) {
-		_, err = s.Resources.Deleted(r.Context(), TypeVault, name)
-	}
-	if errors.Is(err, arm.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -15,7 +15,7 @@ var hsmName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
 func (s *Secrets) hsmOperations() []azapi.Operation {
 	op := func(name, method, path, action string, handle azapi.Handler) azapi.Operation {
 		return azapi.Operation{
-			Name: name, Method: method, Pattern: provider + path, Action: azapi.Control("Microsoft.KeyVault/" + action), Scope: subscriptionOf, Handle: handle,
+			Name: name, Method: method, Pattern: provider + path, Action: azapi.Control("Microsoft.KeyVault/" + action), Scope: arm.SubscriptionScope, Handle: handle,
 		}
 	}
 	return []azapi.Operation{

@@ -61,17 +61,24 @@ func (p *provider) inside(ctx context.Context, service *arm.Resource) (*storage.
 	return accountOf(account)
 }
 
-func containerResource(c storage.Container) (*arm.Resource, error) {
+func (p *provider) containerResource(c storage.Container) (*arm.Resource, error) {
 	r := &arm.Resource{Name: c.Name, Created: c.Created, Changed: c.Modified, Version: c.Version}
 	level := c.PublicAccess
 	if level == "" {
 		level = "None"
 	}
+	state, status := c.Lease.State(p.config.Now()), "Unlocked"
+	if state.Locked() {
+		status = "Locked"
+	}
 	return r, r.SetProperties(containerProperties{
 		PublicAccess: level, Metadata: c.Metadata, DefaultEncryptionScope: accountScope,
-		LastModifiedTime: stamp(c.Modified), LeaseStatus: "Unlocked", LeaseState: "Available",
+		LastModifiedTime: stamp(c.Modified), LeaseStatus: status, LeaseState: capital(string(state)),
 	})
 }
+
+// capital is a word of the data plane as Resource Manager spells it: "Leased".
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 func (p *provider) getContainer(ctx context.Context, service *arm.Resource, name string) (*arm.Resource, error) {
 	account, err := p.inside(ctx, service)
@@ -85,7 +92,7 @@ func (p *provider) getContainer(ctx context.Context, service *arm.Resource, name
 	if err != nil {
 		return nil, err
 	}
-	return containerResource(c)
+	return p.containerResource(c)
 }
 
 func (p *provider) listContainers(ctx context.Context, service *arm.Resource) ([]*arm.Resource, error) {
@@ -101,7 +108,7 @@ func (p *provider) listContainers(ctx context.Context, service *arm.Resource) ([
 			return nil, err
 		}
 		for _, c := range found {
-			r, err := containerResource(c)
+			r, err := p.containerResource(c)
 			if err != nil {
 				return nil, err
 			}
@@ -144,7 +151,7 @@ func (p *provider) putContainer(ctx context.Context, service *arm.Resource, chan
 	if err != nil {
 		return err
 	}
-	return adopt(change.New, written)
+	return p.adopt(change.New, written)
 }
 
 // raced reports that what was there when Resource Manager looked is not there now.
@@ -157,8 +164,8 @@ func raced(err error, kinds ...error) bool {
 	return false
 }
 
-func adopt(into *arm.Resource, written storage.Container) error {
-	r, err := containerResource(written)
+func (p *provider) adopt(into *arm.Resource, written storage.Container) error {
+	r, err := p.containerResource(written)
 	if err != nil {
 		return err
 	}

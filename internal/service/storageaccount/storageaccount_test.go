@@ -383,7 +383,19 @@ func TestSameObjects(t *testing.T) {
 	if _, err := blobs.CreateContainer(t.Context(), of, "logs", "", nil); err != nil {
 		t.Fatal(err)
 	}
-	s.Want(armtest.Request{Path: account + "/blobServices/default/containers/logs"}, 200, "")
+	logs := armtest.Request{Path: account + "/blobServices/default/containers/logs"}
+	wantLease := func(state, status string) {
+		t.Helper()
+		got := s.Want(logs, 200, "")
+		if got.Get("properties.leaseState") != state || got.Get("properties.leaseStatus") != status {
+			t.Errorf("lease: got %s, want %s and %s", got.Body, state, status)
+		}
+	}
+	wantLease("Available", "Unlocked")
+	if _, err := blobs.LeaseContainer(t.Context(), of, "logs", storage.Conditions{}, storage.AcquireLease("00000000-0000-4000-8000-00000000001e", storage.Infinite)); err != nil {
+		t.Fatal(err)
+	}
+	wantLease("Leased", "Locked")
 	s.Want(armtest.Request{Method: http.MethodDelete, Path: account}, 200, "")
 	if found, _, err := blobs.Containers(t.Context(), of, storage.Page{Limit: 10}); err != nil || len(found) != 0 {
 		t.Errorf("after the account: got %v containers, %v", found, err)
