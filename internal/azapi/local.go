@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -94,10 +95,11 @@ func (t *translation) localize(text []byte) []byte {
 
 func (t *translation) localizeHeaders(h http.Header) {
 	for _, name := range []string{"Location", "Azure-Asyncoperation", "Www-Authenticate", "Link"} {
-		for i, value := range h[name] {
-			// The slice may be shared between answers: it is replaced, not changed.
-			localized := append([]string(nil), h[name]...)
-			localized[i] = string(t.localize([]byte(value)))
+		localized := slices.Clone(h[name]) // the slice may be shared between answers
+		for i := range localized {
+			localized[i] = string(t.localize([]byte(localized[i])))
+		}
+		if localized != nil {
 			h[name] = localized
 		}
 	}
@@ -110,19 +112,20 @@ func replaceName(text []byte, old, new string, below bool) []byte {
 		return text
 	}
 	out := make([]byte, 0, len(text)+64)
-	for {
-		at := bytes.Index(text, []byte(old))
+	for from := 0; ; {
+		at := bytes.Index(text[from:], []byte(old))
 		if at < 0 {
-			return append(out, text...)
+			return append(out, text[from:]...)
 		}
+		at += from
 		end := at + len(old)
-		out = append(out, text[:at]...)
+		out = append(out, text[from:at]...)
 		if whole(text, at, end, below) {
 			out = append(out, new...)
 		} else {
-			out = append(out, text[at:end]...)
+			out = append(out, old...)
 		}
-		text = text[end:]
+		from = end
 	}
 }
 

@@ -48,6 +48,7 @@ func TestLocalTextsThereAndBack(t *testing.T) {
 		"end-of-sentence":  {`see management.azure.com.`, `see management.aksess.localhost:8443.`},
 		"an-issuer":        {`https://westeurope.oic.prod-aks.azure.com/t/i/`, `https://westeurope.oic.prod-aks.azure.com/t/i/`},
 		"a-longer-name":    {`https://vault.azure.net.example.com/`, `https://vault.azure.net.example.com/`},
+		"two-run-together": {`vault.azure.netvault.azure.net`, `vault.azure.netvault.azure.net`},
 		"another-start":    {`https://notvault.azure.net/`, `https://notvault.azure.net/`},
 		"below-a-single":   {`https://x.management.azure.com/`, `https://x.management.azure.com/`},
 		"audience-of-arms": {`https://management.core.windows.net/`, `https://management.core.aksess.localhost:8443/`},

@@ -75,6 +75,7 @@ func (s *Server) serve(w *recorder, r *Request) (err error) {
 	if err := s.admit(entry, w, r); err != nil {
 		return err
 	}
+	r.canonicalBody() // read for nobody who was not admitted
 	return s.handle(w, r)
 }
 
@@ -133,7 +134,6 @@ func (s *Server) admit(entry *served, w http.ResponseWriter, r *Request) error {
 			limit = defaultMaxBody
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		r.canonicalBody()
 	}
 	if operation.Action.anonymous {
 		return nil
