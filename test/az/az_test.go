@@ -39,7 +39,7 @@ func TestAz(t *testing.T) {
 				Setup: func(e *testscript.Env) error {
 					return setup(e, installed{bin: bin, az: filepath.Join(tools, program), commands: commands})
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": compare, "set": set, "login": login, "browse": browse},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": compare, "set": set, "login": login, "browse": browse, "until": until},
 				Condition: func(name string) (bool, error) {
 					if _, known := variants[name]; !known {
 						return false, fmt.Errorf("there is no condition %q", name)
@@ -177,6 +177,23 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: login")
 	}
 	ts.Check(ts.Exec("az", "login", "--service-principal", "--tenant", ts.Getenv("TENANT"), "--username", ts.Getenv("CLIENT_ID"), "--password="+ts.Getenv("CLIENT_SECRET")))
+}
+
+// until runs a program again and again until it succeeds.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: until PROGRAM ARGUMENT…")
+	}
+	limit := time.Now().Add(startLimit)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("%s does not succeed: %v", strings.Join(args, " "), err)
+		}
+	}
 }
 
 // printed is the JSON that the last exec printed.

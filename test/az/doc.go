@@ -8,6 +8,7 @@
 //
 //	[!] json [FILE]   the standard output of the last exec is JSON that holds what FILE says
 //	set NAME PATH     sets a variable from a member of that JSON: set ID properties.clientId
+//	until COMMAND     runs a program until it succeeds
 //	login             signs az in as the deployer
 //	browse PROMPT     signs the user in on the page that the file PROMPT names, with the code there, once it does
 //
