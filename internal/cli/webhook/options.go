@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/inject"
 )
 
@@ -43,16 +40,13 @@ const (
 // raw holds the flags that need more than parsing.
 type raw struct {
 	options
-	dnsNames      list
-	service       string
-	tlsMin        string
-	noRotation    bool
-	oldTokenPath  bool
-	logLevel      string
-	logFormat     string
-	localAzure    inject.LocalAzure
-	localAzureCA  string
-	authorityHost string
+	dnsNames   list
+	service    string
+	tlsMin     string
+	noRotation bool
+	logLevel   string
+	logFormat  string
+	podFlags
 }
 
 // list is a flag that may be given more than once.
@@ -111,55 +105,13 @@ func (r *raw) cluster(flags *flag.FlagSet) {
 	flags.StringVar(&r.configuration, "webhook-configuration", "", "`name` of the webhook's own MutatingWebhookConfiguration, to publish the CA bundle in")
 }
 
-func (r *raw) pods(flags *flag.FlagSet) {
-	c, l := &r.inject, &r.localAzure
-	flags.StringVar(&c.TenantID, "tenant-id", "", "`tenant` of service accounts that name none; else AZURE_TENANT_ID")
-	flags.StringVar(&r.authorityHost, "authority-host", "", "`URL` of the token service; else by AZURE_ENVIRONMENT")
-	flags.StringVar(&c.Audience, "audience", "", "`audience` of the projected token; else "+chain.TokenAudience)
-	flags.BoolVar(&r.oldTokenPath, "old-token-path", true, "mount the token at "+chain.OldTokenFile+" as well")
-	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
-	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
-	flags.BoolVar(&c.Proxy.UnprivilegedInit, "proxy-init-unprivileged", false, "give the proxy's init step NET_ADMIN alone")
-	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
-	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
-	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")
-	flags.StringVar(&l.CAConfigMap, "local-azure-ca-config-map", "", "`name` of a ConfigMap with ca.crt in every namespace, instead of --local-azure-ca")
-	flags.StringVar(&l.TrustStoreKey, "local-azure-trust-store-key", "", "`key` of a PKCS #12 trust store in that ConfigMap, for JVMs")
-	flags.StringVar(&l.TrustStorePassword, "local-azure-trust-store-password", "", "`password` of that trust store")
-}
-
 // resolve fills in the environment and checks what no flag type does.
 func (r *raw) resolve(getenv func(string) string) error {
 	if err := r.resolveServing(getenv); err != nil {
 		return err
 	}
 	r.kubeconfig = cmp.Or(r.kubeconfig, getenv("KUBECONFIG"))
-	c := &r.inject
-	c.TenantID = cmp.Or(c.TenantID, getenv("AZURE_TENANT_ID"))
-	if c.TenantID == "" {
-		return fmt.Errorf("AZURE_TENANT_ID is required, or --tenant-id: %w", errUsage)
-	}
-	c.AuthorityHost = r.authorityHost
-	if c.AuthorityHost == "" {
-		var err error
-		if c.AuthorityHost, err = authorityHost(getenv("AZURE_ENVIRONMENT"), getenv("AZURE_ENVIRONMENT_FILEPATH")); err != nil {
-			return err
-		}
-	}
-	c.NoOldTokenPath = !r.oldTokenPath
-	c.Proxy.Image, c.Proxy.InitImage = getenv("PROXY_IMAGE"), getenv("PROXY_INIT_IMAGE")
-	c.Proxy.LogLevel = r.logLevel
-	switch r.sidecar {
-	case "auto", "native":
-	case "classic":
-		c.Proxy.Classic = true
-	default:
-		return fmt.Errorf("--proxy-sidecar has value %q, expected auto, native or classic: %w", r.sidecar, errUsage)
-	}
-	if err := r.resolveLocalAzure(); err != nil {
-		return err
-	}
-	return c.Validate()
+	return r.resolvePods(getenv)
 }
 
 func (r *raw) resolveServing(getenv func(string) string) error {
@@ -191,23 +143,5 @@ func (r *raw) resolveServing(getenv func(string) string) error {
 	}
 	service := r.service + "." + cmp.Or(getenv("POD_NAMESPACE"), defaultNamespace) + ".svc"
 	r.names = append([]string{service, service + ".cluster.local", "localhost", "127.0.0.1", "::1"}, r.dnsNames...)
-	return nil
-}
-
-func (r *raw) resolveLocalAzure() error {
-	if r.localAzureCA != "" {
-		ca, err := os.ReadFile(filepath.Clean(r.localAzureCA))
-		if err != nil {
-			return fmt.Errorf("reading the local Azure's certificate authority: %w", err)
-		}
-		r.localAzure.CA = ca
-	}
-	if r.localAzure.ProxyURL != "" {
-		r.inject.LocalAzure = &r.localAzure
-		return nil
-	}
-	if len(r.localAzure.CA) > 0 || r.localAzure.CAConfigMap != "" || r.localAzure.NoProxy != "" || r.localAzure.TrustStoreKey != "" {
-		return fmt.Errorf("--local-azure-proxy is missing, the other --local-azure flags need it: %w", errUsage)
-	}
 	return nil
 }

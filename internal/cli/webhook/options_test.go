@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestParseDefaults(t *testing.T) {
 		t.Errorf("got names %v, want %v", got.names, want)
 	}
 	config := inject.Config{TenantID: tenant, AuthorityHost: "https://login.microsoftonline.com/"}
-	if got.inject != config {
+	if !reflect.DeepEqual(got.inject, config) {
 		t.Errorf("got %+v, want %+v", got.inject, config)
 	}
 }
@@ -65,7 +66,7 @@ func TestParseEverything(t *testing.T) {
 	if c.TenantID != "contoso.onmicrosoft.com" || c.AuthorityHost != "https://login.chinacloudapi.cn/" || c.Audience != "api://x" || !c.NoOldTokenPath {
 		t.Errorf("got %+v", c)
 	}
-	if want := (inject.Proxy{Image: "p:1", InitImage: "i:1", Port: 9000, LogLevel: "trace", Classic: true}); c.Proxy != want {
+	if want := (inject.Proxy{Image: "p:1", InitImage: "i:1", Port: 9000, LogLevel: "trace", Classic: true}); !reflect.DeepEqual(c.Proxy, want) {
 		t.Errorf("got %+v, want %+v", c.Proxy, want)
 	}
 	if c.LocalAzure == nil || c.LocalAzure.ProxyURL != "http://aksess:8080" || string(c.LocalAzure.CA) != certificate {

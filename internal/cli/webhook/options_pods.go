@@ -1,0 +1,85 @@
+package webhook
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/inject"
+)
+
+// podFlags are the flags about what pods get that need more than parsing.
+type podFlags struct {
+	oldTokenPath  bool
+	localAzure    inject.LocalAzure
+	localAzureCA  string
+	authorityHost string
+}
+
+func (r *raw) pods(flags *flag.FlagSet) {
+	c, l := &r.inject, &r.localAzure
+	flags.StringVar(&c.TenantID, "tenant-id", "", "`tenant` of service accounts that name none; else AZURE_TENANT_ID")
+	flags.StringVar(&r.authorityHost, "authority-host", "", "`URL` of the token service; else by AZURE_ENVIRONMENT")
+	flags.StringVar(&c.Audience, "audience", "", "`audience` of the projected token; else "+chain.TokenAudience)
+	flags.BoolVar(&r.oldTokenPath, "old-token-path", true, "mount the token at "+chain.OldTokenFile+" as well")
+	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
+	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
+	flags.BoolVar(&c.Proxy.UnprivilegedInit, "proxy-init-unprivileged", false, "give the proxy's init step NET_ADMIN alone")
+	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
+	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
+	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")
+	flags.StringVar(&l.CAConfigMap, "local-azure-ca-config-map", "", "`name` of a ConfigMap with ca.crt in every namespace, instead of --local-azure-ca")
+	flags.StringVar(&l.TrustStoreKey, "local-azure-trust-store-key", "", "`key` of a PKCS #12 trust store in that ConfigMap, for JVMs")
+	flags.StringVar(&l.TrustStorePassword, "local-azure-trust-store-password", "", "`password` of that trust store")
+}
+
+// resolvePods fills in the environment and checks what no flag type does.
+func (r *raw) resolvePods(getenv func(string) string) error {
+	c := &r.inject
+	c.TenantID = cmp.Or(c.TenantID, getenv("AZURE_TENANT_ID"))
+	if c.TenantID == "" {
+		return fmt.Errorf("AZURE_TENANT_ID is required, or --tenant-id: %w", errUsage)
+	}
+	c.AuthorityHost = r.authorityHost
+	if c.AuthorityHost == "" {
+		var err error
+		if c.AuthorityHost, err = authorityHost(getenv("AZURE_ENVIRONMENT"), getenv("AZURE_ENVIRONMENT_FILEPATH")); err != nil {
+			return err
+		}
+	}
+	c.NoOldTokenPath = !r.oldTokenPath
+	c.Proxy.Image, c.Proxy.InitImage = getenv("PROXY_IMAGE"), getenv("PROXY_INIT_IMAGE")
+	c.Proxy.LogLevel = r.logLevel
+	switch r.sidecar {
+	case "auto", "native":
+	case "classic":
+		c.Proxy.Classic = true
+	default:
+		return fmt.Errorf("--proxy-sidecar has value %q, expected auto, native or classic: %w", r.sidecar, errUsage)
+	}
+	if err := r.resolveLocalAzure(); err != nil {
+		return err
+	}
+	return c.Validate()
+}
+
+func (r *raw) resolveLocalAzure() error {
+	if r.localAzureCA != "" {
+		ca, err := os.ReadFile(filepath.Clean(r.localAzureCA))
+		if err != nil {
+			return fmt.Errorf("reading the local Azure's certificate authority: %w", err)
+		}
+		r.localAzure.CA = ca
+	}
+	if r.localAzure.ProxyURL != "" {
+		r.inject.LocalAzure = &r.localAzure
+		return nil
+	}
+	if len(r.localAzure.CA) > 0 || r.localAzure.CAConfigMap != "" || r.localAzure.NoProxy != "" || r.localAzure.TrustStoreKey != "" {
+		return fmt.Errorf("--local-azure-proxy is missing, the other --local-azure flags need it: %w", errUsage)
+	}
+	return nil
+}
