@@ -6,10 +6,11 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+IMAGES   ?= aksess-webhook aksess wi-api
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test clients e2e e2e-terraform e2e-az bench check generate cross clean
+.PHONY: help build images push-images demo test clients e2e e2e-terraform e2e-az bench check generate cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +20,12 @@ build: ## build aksess, aksess-webhook and the sample application into bin/
 	$(BUILD) -o $(BIN)/aksess-webhook ./cmd/aksess-webhook
 	cd examples/widemo/wi-api && $(BUILD) -o ../../../$(BIN)/wi-api .
 
+images: ## build the container images for amd64 and arm64, with bills of materials, into bin/images
+	cd tools/images && $(GO) run . build -o $(CURDIR)/$(BIN)/images -version $(VERSION) -commit "$(COMMIT)" $(IMAGES)
+
+push-images: images ## push them: make push-images REGISTRY=registry.example/aksess
+	cd tools/images && $(GO) run . push -from $(CURDIR)/$(BIN)/images "$(REGISTRY)"
+
 demo: ## build, then watch the whole chain work and be broken six ways
 	@$(MAKE) --no-print-directory -s build
 	@$(BIN)/aksess demo
@@ -27,6 +34,7 @@ test: build ## everything but the Kubernetes, Terraform and client tiers, with t
 	$(GO) test -race ./...
 	cd examples/widemo/wi-api && $(GO) test -race ./...
 	cd tools && $(GO) vet ./...
+	cd tools/images && $(GO) test -race ./...
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/sdk/run
 
 clients: build ## the same reads and writes with Python's and Java's newest SDKs
