@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/aksess/aksess/internal/deploy"
+	"github.com/aksess/aksess/test/e2e"
 )
 
 // roleVariable makes this program play the one that aksess exec runs.
@@ -95,7 +96,7 @@ func readSecret(ctx context.Context, client *deploy.Client, clientID, assertion 
 		return "", fmt.Errorf("exchanging the token: %w", err)
 	}
 	var bundle struct{ Value string }
-	call := deploy.Call{Method: http.MethodGet, URL: secretURL, Token: token.AccessToken}
+	call := deploy.Call{Method: http.MethodGet, URL: e2e.SecretURL, Token: token.AccessToken}
 	if err := client.Do(ctx, call, &bundle); err != nil {
 		return "", fmt.Errorf("reading the secret: %w", err)
 	}

@@ -22,8 +22,12 @@ import (
 // 4 s on an idle machine; a build beside it makes that much longer.
 const readyLimit = 2 * time.Minute
 
+// serviceAddress is the first of --service-cluster-ip-range: the address of the
+// Service that pods reach the API server by.
+const serviceAddress = "10.96.0.1"
+
 // A Cluster is a running control plane: an API server, its store and its
-// controllers, reachable on loopback only. Its fields are read-only.
+// controllers, reachable on one address of this machine. Its fields are read-only.
 type Cluster struct {
 	// Config and Kubeconfig, the path of a file, both belong to an administrator.
 	Config     *rest.Config
@@ -40,24 +44,38 @@ type Cluster struct {
 
 	ca        *authority
 	dir       string
+	address   net.IP
 	processes []*Process
 }
 
-// StartCluster starts a control plane and ends it with the test. It needs the
-// programs that tools/kubernetes/build makes, in KUBE_BIN_DIR or in the cache.
+// StartCluster starts a control plane on loopback and ends it with the test. It
+// needs the programs that tools/kubernetes/build makes, in KUBE_BIN_DIR or in
+// the cache.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
-	bin := binDir(t)
-	c, err := newCluster(t.TempDir())
+	return StartClusterAt(t, net.IPv4(127, 0, 0, 1))
+}
+
+// StartClusterAt is [StartCluster] on another address of this machine. Nodes can
+// join such a cluster: its API server finds kubelets, pods find its API server,
+// and there is a scheduler.
+func StartClusterAt(t testing.TB, address net.IP) *Cluster {
+	t.Helper()
+	bin := BinDir(t, "etcd", "kube-apiserver", "kube-controller-manager")
+	c, err := newCluster(t.TempDir(), address)
 	if err != nil {
 		t.Fatalf("preparing the control plane: %v", err)
 	}
 	etcd := "http://" + FreeAddress(t)
-	for _, command := range []Command{
+	commands := []Command{
 		c.etcd(bin, etcd, "http://"+FreeAddress(t)),
 		c.apiServer(bin, etcd),
 		c.controllerManager(bin),
-	} {
+	}
+	if c.hasNodes() {
+		commands = append(commands, c.scheduler(BinDir(t, "kube-scheduler")))
+	}
+	for _, command := range commands {
 		c.processes = append(c.processes, StartProcess(t, command))
 	}
 	c.waitReady(t)
@@ -67,12 +85,12 @@ func StartCluster(t testing.TB) *Cluster {
 
 // newCluster makes the keys, certificates and clients of a control plane that
 // keeps its files in dir.
-func newCluster(dir string) (*Cluster, error) {
+func newCluster(dir string, host net.IP) (*Cluster, error) {
 	ca, err := newAuthority("aksess-e2e")
 	if err != nil {
 		return nil, err
 	}
-	address, err := loopbackAddress()
+	address, err := freeAddress(host)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +100,7 @@ func newCluster(dir string) (*Cluster, error) {
 		CAFile:    filepath.Join(dir, "ca.crt"),
 		ca:        ca,
 		dir:       dir,
+		address:   host,
 	}
 	if err := c.writeKeys(); err != nil {
 		return nil, err
@@ -96,11 +115,18 @@ func newCluster(dir string) (*Cluster, error) {
 // service account tokens where the programs read them.
 func (c *Cluster) writeKeys() error {
 	serving, err := c.ca.server("kube-apiserver",
-		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}, net.IPv4(127, 0, 0, 1))
+		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}, c.address, net.ParseIP(serviceAddress))
 	if err != nil {
 		return err
 	}
 	if err := serving.write(c.file("apiserver")); err != nil {
+		return err
+	}
+	kubelets, err := c.ca.client("kube-apiserver-kubelet-client", "system:masters")
+	if err != nil {
+		return err
+	}
+	if err := kubelets.write(c.file("kubelet-client")); err != nil {
 		return err
 	}
 	private, public, err := newSigningKey()
@@ -127,7 +153,7 @@ func (c *Cluster) etcd(bin, client, peer string) Command {
 
 func (c *Cluster) apiServer(bin, etcd string) Command {
 	host, port, _ := strings.Cut(strings.TrimPrefix(c.IssuerURL, "https://"), ":")
-	return Command{Name: "kube-apiserver", Path: filepath.Join(bin, "kube-apiserver"), Args: []string{
+	args := []string{
 		"--etcd-servers=" + etcd,
 		"--bind-address=" + host, "--secure-port=" + port,
 		"--tls-cert-file=" + c.file("apiserver.crt"), "--tls-private-key-file=" + c.file("apiserver.key"),
@@ -141,8 +167,28 @@ func (c *Cluster) apiServer(bin, etcd string) Command {
 		"--service-account-key-file=" + c.file("sa.pub"),
 		"--api-audiences=" + c.IssuerURL + ",https://kubernetes.default.svc",
 		"--service-cluster-ip-range=10.96.0.0/24",
+	}
+	if c.hasNodes() {
+		args = append(args,
+			"--advertise-address="+host,
+			"--kubelet-certificate-authority="+c.CAFile,
+			"--kubelet-client-certificate="+c.file("kubelet-client.crt"), "--kubelet-client-key="+c.file("kubelet-client.key"),
+			"--kubelet-preferred-address-types=InternalIP",
+		)
+	} else {
 		// There is no network that a pod could reach the API server's endpoint on.
-		"--endpoint-reconciler-type=none",
+		args = append(args, "--endpoint-reconciler-type=none")
+	}
+	return Command{Name: "kube-apiserver", Path: filepath.Join(bin, "kube-apiserver"), Args: args}
+}
+
+// hasNodes reports whether somebody else than this machine's programs can reach
+// the API server.
+func (c *Cluster) hasNodes() bool { return !c.address.IsLoopback() }
+
+func (c *Cluster) scheduler(bin string) Command {
+	return Command{Name: "kube-scheduler", Path: filepath.Join(bin, "kube-scheduler"), Args: []string{
+		"--kubeconfig=" + c.Kubeconfig, "--leader-elect=false", "--secure-port=0",
 	}}
 }
 
@@ -185,8 +231,9 @@ func (c *Cluster) publishIssuer(t testing.TB) {
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
 
-// binDir finds the programs of the control plane.
-func binDir(t testing.TB) string {
+// BinDir finds the folder with the programs that tools/kubernetes/build makes
+// and fails the test when one of these is not there.
+func BinDir(t testing.TB, programs ...string) string {
 	t.Helper()
 	dir := os.Getenv("KUBE_BIN_DIR")
 	if dir == "" {
@@ -198,9 +245,9 @@ func binDir(t testing.TB) string {
 		}
 		dir = strings.TrimSpace(string(out))
 	}
-	for _, program := range []string{"etcd", "kube-apiserver", "kube-controller-manager"} {
+	for _, program := range programs {
 		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
-			t.Fatalf("no %s in %s: run tools/kubernetes/build first", program, dir)
+			t.Fatalf("no %s in %s: run tools/kubernetes/build %s first", program, dir, program)
 		}
 	}
 	return dir
@@ -209,15 +256,15 @@ func binDir(t testing.TB) string {
 // FreeAddress returns a loopback address with a port that is free now.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	address, err := loopbackAddress()
+	address, err := freeAddress(net.IPv4(127, 0, 0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return address
 }
 
-func loopbackAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(host net.IP) (string, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host.String(), "0"))
 	if err != nil {
 		return "", fmt.Errorf("finding a free port: %w", err)
 	}

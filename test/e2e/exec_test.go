@@ -45,7 +45,7 @@ type execution struct {
 
 // testExec shows that a program on this machine runs as the cluster's service
 // account.
-func testExec(t *testing.T, bin string, cluster *e2e.Cluster, a *azure, d deployment) {
+func testExec(t *testing.T, bin string, cluster *e2e.Cluster, a *e2e.Azure, d *e2e.Scenario) {
 	cluster.Apply(t, []byte(developerManifest))
 	self, err := os.Executable()
 	if err != nil {
@@ -72,13 +72,13 @@ func (x execution) run(t *testing.T, account string, program []string, environ .
 	temporary = t.TempDir()
 	return e2e.StartProcess(t, e2e.Command{
 		Name: "aksess-exec", Path: filepath.Join(x.bin, "aksess"),
-		Args: append([]string{"exec", "--state", x.state, "--kubeconfig", x.kubeconfig, "-n", scenarioNamespace, account, "--"}, program...),
-		Env:  clean(t, append(environ, "TMPDIR="+temporary)...),
+		Args: append([]string{"exec", "--state", x.state, "--kubeconfig", x.kubeconfig, "-n", e2e.Namespace, account, "--"}, program...),
+		Env:  e2e.CleanEnv(t, append(environ, "TMPDIR="+temporary)...),
 	}), temporary
 }
 
-func (x execution) testReads(t *testing.T, a *azure, d deployment) {
-	p, temporary := x.start(t, "sa/"+scenarioAccount, roleReader)
+func (x execution) testReads(t *testing.T, a *e2e.Azure, d *e2e.Scenario) {
+	p, temporary := x.start(t, "sa/"+e2e.ServiceAccount, roleReader)
 	if got := p.ExitCode(t, execLimit); got != readerExitCode {
 		t.Errorf("exit code: got %d, want the program's own %d\n%s", got, readerExitCode, p.Tail())
 	}
@@ -86,11 +86,11 @@ func (x execution) testReads(t *testing.T, a *azure, d deployment) {
 	if err := json.Unmarshal([]byte(p.Output()), &seen); err != nil {
 		t.Fatalf("reading what the program saw, %q: %v", p.Output(), err)
 	}
-	if seen.Error != "" || seen.Secret != canary {
-		t.Errorf("secret: got %q, error %q, want %q", seen.Secret, seen.Error, canary)
+	if seen.Error != "" || seen.Secret != e2e.Canary {
+		t.Errorf("secret: got %q, error %q, want %q", seen.Secret, seen.Error, e2e.Canary)
 	}
 	for name, want := range map[string]string{
-		"AZURE_CLIENT_ID":      d.clientID,
+		"AZURE_CLIENT_ID":      d.ClientID,
 		"AZURE_TENANT_ID":      a.TenantID,
 		"AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
 		"HTTPS_PROXY":          a.ProxyURL,
@@ -115,18 +115,18 @@ func (x execution) testReads(t *testing.T, a *azure, d deployment) {
 }
 
 // checkLine compares all of standard error with the one line that says who runs.
-func (x execution) checkLine(t *testing.T, p *e2e.Process, a *azure, d deployment) {
+func (x execution) checkLine(t *testing.T, p *e2e.Process, a *e2e.Azure, d *e2e.Scenario) {
 	t.Helper()
 	expires := regexp.MustCompile(`token until \S+, `)
 	want := fmt.Sprintf("aksess: running as service account %s/%s of cluster \"e2e\": client id %s, tenant %s, on the local Azure at %s; token until TIME, kept fresh\n",
-		scenarioNamespace, scenarioAccount, d.clientID, a.TenantID, a.ProxyURL)
+		e2e.Namespace, e2e.ServiceAccount, d.ClientID, a.TenantID, a.ProxyURL)
 	if got := expires.ReplaceAllString(p.Log(), "token until TIME, "); got != want {
 		t.Errorf("standard error: got %q, want %q", got, want)
 	}
 }
 
 func (x execution) testSignal(t *testing.T) {
-	p, temporary := x.start(t, "sa/"+scenarioAccount, roleWaiter)
+	p, temporary := x.start(t, "sa/"+e2e.ServiceAccount, roleWaiter)
 	e2e.EventuallyRunning(t, execLimit, "program at work", func() error {
 		if got := p.Output(); got != waiterReady {
 			return fmt.Errorf("got output %q, want %q", got, waiterReady)

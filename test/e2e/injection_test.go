@@ -31,7 +31,7 @@ func testScenarioPods(t *testing.T, cluster *e2e.Cluster, values map[string]stri
 // for an identity.
 func withoutIdentity(t *testing.T, cluster *e2e.Cluster, pod *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
-	deployment, err := cluster.Dynamic.Resource(deploymentResource).Namespace(scenarioNamespace).
+	deployment, err := cluster.Dynamic.Resource(deploymentResource).Namespace(e2e.Namespace).
 		Get(t.Context(), "wi-api", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ spec:
       exitCodes: {operator: In, values: [42]}
 `
 	stored := cluster.Apply(t, []byte(manifest))[0]
-	read, err := cluster.Dynamic.Resource(podResource).Namespace(scenarioNamespace).
+	read, err := cluster.Dynamic.Resource(podResource).Namespace(e2e.Namespace).
 		Get(t.Context(), stored.GetName(), metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -222,11 +222,11 @@ func testBadAnnotations(t *testing.T, cluster *e2e.Cluster) {
 		annotation, value string
 		onPod             map[string]string // beside the annotation; nil for one of the service account
 	}{
-		{"expiration_too_short", scenarioAccount, "service-account-token-expiration", "100", map[string]string{}},
-		{"expiration_too_long", scenarioAccount, "service-account-token-expiration", "86401", map[string]string{}},
-		{"expiration_no_number", scenarioAccount, "service-account-token-expiration", "1h", map[string]string{}},
-		{"proxy_neither_true_nor_false", scenarioAccount, "inject-proxy-sidecar", "perhaps", map[string]string{}},
-		{"proxy_port", scenarioAccount, "proxy-sidecar-port", "70000", map[string]string{"azure.workload.identity/inject-proxy-sidecar": "true"}},
+		{"expiration_too_short", e2e.ServiceAccount, "service-account-token-expiration", "100", map[string]string{}},
+		{"expiration_too_long", e2e.ServiceAccount, "service-account-token-expiration", "86401", map[string]string{}},
+		{"expiration_no_number", e2e.ServiceAccount, "service-account-token-expiration", "1h", map[string]string{}},
+		{"proxy_neither_true_nor_false", e2e.ServiceAccount, "inject-proxy-sidecar", "perhaps", map[string]string{}},
+		{"proxy_port", e2e.ServiceAccount, "proxy-sidecar-port", "70000", map[string]string{"azure.workload.identity/inject-proxy-sidecar": "true"}},
 		{"client_id", "bad-client", "client-id", "wi-demo", nil},
 		{"tenant_id", "bad-tenant", "tenant-id", "not a tenant", nil},
 	} {
@@ -266,13 +266,13 @@ func injected(t *testing.T, pod *unstructured.Unstructured) bool {
 func newPod(generateName string, spec map[string]any) *unstructured.Unstructured {
 	pod := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": spec}}
 	pod.SetGenerateName(generateName)
-	pod.SetNamespace(scenarioNamespace)
+	pod.SetNamespace(e2e.Namespace)
 	return pod
 }
 
 func simpleSpec() map[string]any {
 	return map[string]any{
-		"serviceAccountName": scenarioAccount,
+		"serviceAccountName": e2e.ServiceAccount,
 		"containers":         []any{map[string]any{"name": "main", "image": "wi-api:dev"}},
 	}
 }

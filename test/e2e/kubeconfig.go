@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"testing"
 
@@ -24,6 +25,20 @@ func (c *Cluster) User(t testing.TB, user string, groups ...string) string {
 		t.Fatalf("making user %q: %v", user, err)
 	}
 	return path
+}
+
+// ServerCertificate issues a certificate of the cluster's authority for a server
+// at the address, and returns its path without the endings .crt and .key.
+func (c *Cluster) ServerCertificate(t testing.TB, name string, address net.IP) string {
+	t.Helper()
+	pair, err := c.ca.server(name, nil, address)
+	if err == nil {
+		err = pair.write(c.file(name))
+	}
+	if err != nil {
+		t.Fatalf("making the certificate of %q: %v", name, err)
+	}
+	return c.file(name)
 }
 
 func (c *Cluster) writeKubeconfig(user string, groups ...string) (string, error) {

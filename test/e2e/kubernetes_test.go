@@ -23,13 +23,14 @@ func TestMain(m *testing.M) {
 func TestKubernetes(t *testing.T) {
 	bin := programs(t)
 	cluster := e2e.StartCluster(t)
-	azure := startAzure(t, bin, cluster)
-	deployed := azure.deploy(t, cluster)
+	// The local Azure fetches the keys of the cluster's issuer, so it trusts its certificate.
+	azure := e2e.StartAzure(t, bin, "--allow-private-issuers", "--issuer-ca", cluster.CAFile)
+	deployed := azure.Deploy(t, cluster.IssuerURL)
 	webhook := startWebhook(t, bin, cluster, azure.TenantID)
-	applyScenario(t, cluster, azure.values(deployed))
+	cluster.ApplyScenario(t, manifestDir, deployed.Values())
 
 	t.Run("issuer", func(t *testing.T) { testIssuer(t, cluster) })
-	t.Run("scenario_pods", func(t *testing.T) { testScenarioPods(t, cluster, azure.values(deployed)) })
+	t.Run("scenario_pods", func(t *testing.T) { testScenarioPods(t, cluster, deployed.Values()) })
 	t.Run("second_admission", func(t *testing.T) { testSecondAdmission(t, cluster) })
 	t.Run("unknown_fields", func(t *testing.T) { testUnknownFields(t, cluster) })
 	t.Run("unlabelled", func(t *testing.T) { testUnlabelled(t, cluster) })

@@ -24,9 +24,6 @@ const (
 	manifestDir = "../../examples/widemo/k8s"
 	// sourceDir is where they came from. It is not part of a clone.
 	sourceDir = "../../../shared/seed-scenario/k8s"
-
-	scenarioNamespace = "widemo"
-	scenarioAccount   = "wi-demo-sa"
 )
 
 var (
@@ -59,41 +56,12 @@ func TestManifestsAreTheScenario(t *testing.T) {
 	}
 }
 
-// applyScenario applies the manifests as they stand, in the order of their
-// names, with the ${NAME} values that Terraform's outputs give.
-func applyScenario(t *testing.T, cluster *e2e.Cluster, values map[string]string) {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(manifestDir, "*.yaml"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("manifests in %s: got %d (%v), want some", manifestDir, len(paths), err)
-	}
-	for _, path := range paths {
-		manifest, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cluster.Apply(t, substitute(t, manifest, values))
-	}
-}
-
-// substitute puts the values in place of their ${NAME}, as envsubst does.
-func substitute(t *testing.T, manifest []byte, values map[string]string) []byte {
-	t.Helper()
-	return regexp.MustCompile(`\$\{[A-Z_]+\}`).ReplaceAllFunc(manifest, func(reference []byte) []byte {
-		value, known := values[string(reference[2:len(reference)-1])]
-		if !known {
-			t.Fatalf("no value for %s", reference)
-		}
-		return []byte(value)
-	})
-}
-
 // scenarioPods waits until the Deployment's pods are stored and returns them.
 func scenarioPods(t *testing.T, cluster *e2e.Cluster, count int) []unstructured.Unstructured {
 	t.Helper()
 	var pods []unstructured.Unstructured
 	e2e.Eventually(t, 30*time.Second, "pods of the Deployment stored", func() error {
-		list, err := cluster.Dynamic.Resource(podResource).Namespace(scenarioNamespace).
+		list, err := cluster.Dynamic.Resource(podResource).Namespace(e2e.Namespace).
 			List(t.Context(), metav1.ListOptions{LabelSelector: "service=wi-api"})
 		if err != nil {
 			return err
@@ -108,7 +76,7 @@ func scenarioPods(t *testing.T, cluster *e2e.Cluster, count int) []unstructured.
 
 // deploymentConditions says why a Deployment has no pods, for instance a denied admission.
 func deploymentConditions(t *testing.T, cluster *e2e.Cluster) string {
-	deployment, err := cluster.Dynamic.Resource(deploymentResource).Namespace(scenarioNamespace).
+	deployment, err := cluster.Dynamic.Resource(deploymentResource).Namespace(e2e.Namespace).
 		Get(t.Context(), "wi-api", metav1.GetOptions{})
 	if err != nil {
 		return err.Error()

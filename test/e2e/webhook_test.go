@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,9 +18,6 @@ import (
 const (
 	webhookUser          = "aksess-webhook"
 	webhookConfiguration = "aksess-webhook"
-
-	// startLimit is how long a program of this repository may take to serve.
-	startLimit = time.Minute
 )
 
 // webhookManifest is what the webhook needs of the cluster: its rights, for a
@@ -82,12 +77,12 @@ func startWebhook(t *testing.T, bin string, cluster *e2e.Cluster, tenant string)
 			"--kubeconfig", cluster.User(t, webhookUser), "--webhook-configuration", webhookConfiguration,
 			"--listen", listen, "--health-addr", health, "--drain-delay", "0s",
 		},
-		Env: clean(t, "AZURE_TENANT_ID="+tenant),
+		Env: e2e.CleanEnv(t, "AZURE_TENANT_ID="+tenant),
 	})
-	e2e.EventuallyRunning(t, startLimit, "webhook ready", func() error { return ready(t.Context(), health) }, webhook)
-	e2e.EventuallyRunning(t, startLimit, "CA bundle published", func() error { return bundlePublished(t.Context(), cluster) }, webhook)
+	e2e.EventuallyRunning(t, e2e.StartLimit, "webhook ready", func() error { return ready(t.Context(), health) }, webhook)
+	e2e.EventuallyRunning(t, e2e.StartLimit, "CA bundle published", func() error { return bundlePublished(t.Context(), cluster) }, webhook)
 	// The API server learns of its own objects by a watch.
-	e2e.EventuallyRunning(t, startLimit, "pods sent to the webhook", func() error { return reachesWebhook(t, cluster) }, webhook)
+	e2e.EventuallyRunning(t, e2e.StartLimit, "pods sent to the webhook", func() error { return reachesWebhook(t, cluster) }, webhook)
 	return webhook
 }
 
@@ -153,10 +148,4 @@ func testWebhookLog(t *testing.T, webhook *e2e.Process) {
 			t.Errorf("log of the webhook: got no %s in it\n%s", want, webhook.Tail())
 		}
 	}
-}
-
-// clean is an environment without what this machine has in its own.
-func clean(t *testing.T, more ...string) []string {
-	t.Helper()
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, more...)
 }
