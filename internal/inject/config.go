@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/aksess/aksess/internal/chain"
 )
@@ -28,16 +29,36 @@ type Config struct {
 // Proxy describes the IMDS proxy that pods can ask for by annotation.
 type Proxy struct {
 	Image     string // image of the proxy; a pod that asks for the proxy is refused while it is empty
-	InitImage string // image of the step that redirects IMDS traffic; likewise
+	InitImage string // image of the step that redirects IMDS traffic; Image when empty
 	Port      int    // port of pods that choose none; chain.DefaultProxyPort when 0
 	LogLevel  string // passed on to the proxy; "info" when empty
+
+	PullPolicy    string     // of both images; "IfNotPresent" when empty
+	Resources     *Resources // of the proxy; DefaultProxyResources when nil
+	InitResources *Resources // of the init step; likewise
 
 	// Classic injects the proxy as an ordinary container, for clusters with nodes
 	// that do not know sidecar containers (Kubernetes before 1.29).
 	Classic bool
-	// UnprivilegedInit gives the init step NET_ADMIN alone. The zero value runs
-	// it privileged, which upstream's iptables image is built for.
-	UnprivilegedInit bool
+	// PrivilegedInit runs the init step privileged, which upstream's iptables
+	// image is built for. Ours needs NET_ADMIN and no more.
+	PrivilegedInit bool
+}
+
+// Resources are what a container asks for and may use: quantities by resource,
+// in Kubernetes' notation. They are passed on as they are.
+type Resources struct {
+	Limits   map[string]string `json:"limits,omitempty"`
+	Requests map[string]string `json:"requests,omitempty"`
+}
+
+// DefaultProxyResources leave the proxy, which takes up to 12 MiB, room for a
+// burst. There is no CPU limit: throttling would only delay tokens.
+func DefaultProxyResources() Resources {
+	return Resources{
+		Limits:   map[string]string{"memory": "64Mi"},
+		Requests: map[string]string{"cpu": "10m", "memory": "16Mi"},
+	}
 }
 
 // LocalAzure tells pods how to reach a local Azure: through its CONNECT proxy,
@@ -70,16 +91,25 @@ func (c Config) Validate() error {
 	if u, err := url.Parse(c.authorityHost()); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return fmt.Errorf("authority host %q is not an https URL", c.AuthorityHost)
 	}
-	if c.Proxy.Port != 0 && !validPort(int64(c.Proxy.Port)) {
-		return fmt.Errorf("proxy port %d is not between 1 and 65535", c.Proxy.Port)
-	}
-	if (c.Proxy.Image == "") != (c.Proxy.InitImage == "") {
-		return errors.New("the proxy needs two images, its own and the one of its init step; only one is set")
+	if err := c.Proxy.validate(); err != nil {
+		return err
 	}
 	if c.LocalAzure == nil {
 		return nil
 	}
 	return c.LocalAzure.validate()
+}
+
+func (p Proxy) validate() error {
+	switch {
+	case p.Port != 0 && !validPort(int64(p.Port)):
+		return fmt.Errorf("proxy port %d is not between 1 and 65535", p.Port)
+	case p.Image == "" && p.InitImage != "":
+		return errors.New("there is an image for the proxy's init step, but none for the proxy")
+	case !slices.Contains([]string{"", "Always", "IfNotPresent", "Never"}, p.PullPolicy):
+		return fmt.Errorf("pull policy %q of the proxy is not Always, IfNotPresent or Never", p.PullPolicy)
+	}
+	return nil
 }
 
 func (l *LocalAzure) validate() error {
@@ -130,6 +160,20 @@ func (p Proxy) logLevel() string {
 		return "info"
 	}
 	return p.LogLevel
+}
+
+func (p Proxy) initImage() string {
+	if p.InitImage == "" {
+		return p.Image
+	}
+	return p.InitImage
+}
+
+func (p Proxy) pullPolicy() string {
+	if p.PullPolicy == "" {
+		return "IfNotPresent"
+	}
+	return p.PullPolicy
 }
 
 func (l *LocalAzure) noProxy() string {

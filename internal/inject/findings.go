@@ -2,6 +2,8 @@ package inject
 
 import (
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aksess/aksess/internal/chain"
@@ -15,7 +17,8 @@ type findings struct {
 	withEnvFrom   []string // may bring an AZURE_* variable that ours wins over
 	withSecret    []string // set a credential that the SDKs prefer
 	ownProxy      []string // set a proxy of their own, so never reach the local Azure
-	portClash     []string
+	portClash     []string // declare the proxy's port
+	proxyUser     []string // run as the proxy's user
 	visited       int
 }
 
@@ -49,10 +52,26 @@ func (m *mutation) observe(c *container) {
 	if m.ownProxy(c) {
 		f.ownProxy = append(f.ownProxy, c.Name)
 	}
-	for _, p := range c.Ports {
-		if m.settings.proxy && c.Name != proxyName && p.ContainerPort == m.settings.proxyPort {
+}
+
+// observeBesideProxy looks at the containers that share a network with the
+// proxy, those that are skipped included.
+func (m *mutation) observeBesideProxy(containers []container) {
+	f := &m.findings
+	for i := range containers {
+		c := &containers[i]
+		if !m.settings.proxy || c.Name == proxyName || c.Name == proxyInitName {
+			continue
+		}
+		if slices.ContainsFunc(c.Ports, func(p port) bool { return p.ContainerPort == m.settings.proxyPort }) {
 			f.portClash = append(f.portClash, c.Name)
-			break
+		}
+		user := m.pod.Spec.SecurityContext.RunAsUser
+		if c.SecurityContext.RunAsUser != nil {
+			user = c.SecurityContext.RunAsUser
+		}
+		if user != nil && *user == proxyUID {
+			f.proxyUser = append(f.proxyUser, c.Name)
 		}
 	}
 }
@@ -108,6 +127,10 @@ func (m *mutation) report() {
 	}
 	if len(f.portClash) > 0 {
 		m.warn("container " + quoteNames(f.portClash) + " declares the port of the proxy: choose another with annotation " + chain.AnnotationProxySidecarPort)
+	}
+	if len(f.proxyUser) > 0 {
+		m.warn("container " + quoteNames(f.proxyUser) + " runs as user " + strconv.Itoa(proxyUID) +
+			", which is the proxy's: its requests for tokens go to the node's metadata service, not to the proxy")
 	}
 	if f.visited == 0 && len(m.settings.skip) > 0 {
 		m.warn("annotation " + chain.AnnotationSkipContainers + " leaves no container with an identity")

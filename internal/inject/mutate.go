@@ -72,6 +72,8 @@ func (m *mutation) run() error {
 	m.result.Patch = make([]Operation, 0, 8+6*(len(m.pod.Spec.Containers)+len(m.pod.Spec.InitContainers)))
 	m.prepareVariables()
 	m.checkSkipped()
+	m.observeBesideProxy(m.pod.Spec.InitContainers)
+	m.observeBesideProxy(m.pod.Spec.Containers)
 	volumes := m.volumes()
 	m.patchContainers("/spec/initContainers", m.pod.Spec.InitContainers, volumes)
 	m.patchContainers("/spec/containers", m.pod.Spec.Containers, volumes)

@@ -28,6 +28,8 @@ type spec struct {
 	HostNetwork        bool                  `json:"hostNetwork"`
 	OS                 struct{ Name string } `json:"os"`
 	NodeSelector       map[string]string     `json:"nodeSelector"`
+	SecurityContext    user                  `json:"securityContext"`
+	Resources          podResources          `json:"resources"`
 	Volumes            []volume              `json:"volumes"`
 	InitContainers     []container           `json:"initContainers"`
 	Containers         []container           `json:"containers"`
@@ -39,11 +41,23 @@ type volume struct {
 }
 
 type container struct {
-	Name         string     `json:"name"`
-	Env          []envName  `json:"env"`
-	EnvFrom      []envFrom  `json:"envFrom"`
-	VolumeMounts []mountRef `json:"volumeMounts"`
-	Ports        []port     `json:"ports"`
+	Name            string     `json:"name"`
+	Env             []envName  `json:"env"`
+	EnvFrom         []envFrom  `json:"envFrom"`
+	VolumeMounts    []mountRef `json:"volumeMounts"`
+	Ports           []port     `json:"ports"`
+	SecurityContext user       `json:"securityContext"`
+}
+
+// podResources are those of the pod as a whole, which its containers share.
+type podResources struct {
+	Limits   map[string]json.RawMessage `json:"limits"`
+	Requests map[string]json.RawMessage `json:"requests"`
+}
+
+// user is the part of a security context that says who a process runs as.
+type user struct {
+	RunAsUser *int64 `json:"runAsUser"` // nil: the pod's, or the image's
 }
 
 type envName struct {

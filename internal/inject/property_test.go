@@ -52,6 +52,9 @@ func (g generator) container() any {
 		c["envFrom"] = g.list(2, func() any { return g.object(map[string]any{"prefix": g.pick("", "A", "B_")}) })
 	}
 	if g.chance(30) {
+		c["securityContext"] = g.object(map[string]any{"runAsUser": g.IntN(2) * proxyUID, "runAsNonRoot": g.chance(50)})
+	}
+	if g.chance(30) {
 		c["ports"] = g.list(2, func() any { return g.object(map[string]any{"containerPort": 8000}) })
 	}
 	return c
@@ -96,11 +99,17 @@ func (g generator) pod() map[string]any {
 	if g.chance(80) {
 		spec["volumes"] = g.list(4, g.volume)
 	}
+	if g.chance(50) {
+		spec["securityContext"] = g.object(map[string]any{"runAsUser": g.IntN(2) * proxyUID, "fsGroup": 1})
+	}
+	if g.chance(30) {
+		spec["resources"] = g.object(map[string]any{"limits": g.object(map[string]any{"memory": "1Gi"})})
+	}
 	return g.object(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
 }
 
 func (g generator) config() Config {
-	config := Config{NoOldTokenPath: g.chance(30), Proxy: Proxy{Image: "p", InitImage: "i", Classic: g.chance(50)}}
+	config := Config{NoOldTokenPath: g.chance(30), Proxy: Proxy{Image: "p", InitImage: "i", Classic: g.chance(50), PrivilegedInit: g.chance(30)}}
 	if g.chance(50) {
 		config.LocalAzure = &LocalAzure{ProxyURL: "http://a:1", CA: []byte("pem")}
 		if g.chance(50) {

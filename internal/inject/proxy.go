@@ -14,9 +14,9 @@ const (
 	proxyInitName = "azwi-proxy-init"
 )
 
-// proxyUID is the user that the init step exempts from redirection. It is
-// fixed here because a pod-level runAsUser would otherwise send the proxy's own
-// traffic back into the proxy, for ever.
+// proxyUID is the user and group that the proxy runs as, and that the init step
+// exempts from redirection. It is fixed here because a pod-level runAsUser would
+// otherwise send the proxy's own traffic back into the proxy, for ever.
 const proxyUID = 1501
 
 // proxyContainer is the part of a container that we write.
@@ -26,6 +26,7 @@ type proxyContainer struct {
 	ImagePullPolicy string            `json:"imagePullPolicy"`
 	Args            []string          `json:"args,omitempty"`
 	Ports           []port            `json:"ports,omitempty"`
+	Resources       Resources         `json:"resources,omitzero"`
 	Env             []EnvVar          `json:"env,omitempty"`
 	VolumeMounts    []json.RawMessage `json:"volumeMounts,omitempty"`
 	Lifecycle       *lifecycle        `json:"lifecycle,omitempty"`
@@ -47,6 +48,7 @@ type securityContext struct {
 	ReadOnlyRootFilesystem   bool            `json:"readOnlyRootFilesystem,omitempty"`
 	RunAsNonRoot             bool            `json:"runAsNonRoot"`
 	RunAsUser                int64           `json:"runAsUser"`
+	RunAsGroup               int64           `json:"runAsGroup"`
 	Capabilities             capabilities    `json:"capabilities"`
 	SeccompProfile           *seccompProfile `json:"seccompProfile,omitempty"`
 }
@@ -70,8 +72,8 @@ func (m *mutation) checkProxy() error {
 		return invalid("%s: hostNetwork is set to true, cannot inject proxy sidecar", asked)
 	case m.pod.windows():
 		return forbidden("%s, which runs on Linux only; this is a Windows pod", asked)
-	case m.cfg.Proxy.Image == "" || m.cfg.Proxy.InitImage == "":
-		return forbidden("%s, but this webhook has no proxy images configured", asked)
+	case m.cfg.Proxy.Image == "":
+		return forbidden("%s, but this webhook has no proxy image configured", asked)
 	}
 	return nil
 }
@@ -118,6 +120,19 @@ func (m *mutation) prepend(path string, index int, exists bool, value json.RawMe
 	}
 }
 
+// resources of a container of the proxy. In a pod that has its own as a whole
+// there are none: the API server refuses containers that together ask for more.
+func (m *mutation) resources(configured *Resources) Resources {
+	whole := m.pod.Spec.Resources
+	switch {
+	case len(whole.Requests)+len(whole.Limits) > 0:
+		return Resources{}
+	case configured == nil:
+		return DefaultProxyResources()
+	}
+	return *configured
+}
+
 func (m *mutation) proxy(volumes []mounted) proxyContainer {
 	portArg := fmt.Sprintf("--proxy-port=%d", m.settings.proxyPort)
 	logArg := "--log-level=" + m.cfg.Proxy.logLevel()
@@ -125,9 +140,10 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 	c := proxyContainer{
 		Name:            proxyName,
 		Image:           m.cfg.Proxy.Image,
-		ImagePullPolicy: "IfNotPresent",
+		ImagePullPolicy: m.cfg.Proxy.pullPolicy(),
 		Args:            []string{portArg, logArg},
 		Ports:           []port{{ContainerPort: m.settings.proxyPort}},
+		Resources:       m.resources(m.cfg.Proxy.Resources),
 		Env:             m.variables,
 		Lifecycle:       new(lifecycle),
 		SecurityContext: securityContext{
@@ -135,6 +151,7 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 			ReadOnlyRootFilesystem:   true,
 			RunAsNonRoot:             true,
 			RunAsUser:                proxyUID,
+			RunAsGroup:               proxyUID,
 			Capabilities:             capabilities{Drop: []string{"ALL"}},
 			SeccompProfile:           &seccompProfile{Type: "RuntimeDefault"},
 		},
@@ -152,21 +169,29 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 	return c
 }
 
+// proxyInit sets every value that a pod-level security context could set
+// otherwise: it needs root, whatever the pod runs as.
 func (m *mutation) proxyInit() proxyContainer {
+	escalation := false
 	c := proxyContainer{
 		Name:            proxyInitName,
-		Image:           m.cfg.Proxy.InitImage,
-		ImagePullPolicy: "IfNotPresent",
-		Env:             []EnvVar{{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)}},
+		Image:           m.cfg.Proxy.initImage(),
+		ImagePullPolicy: m.cfg.Proxy.pullPolicy(),
+		Args:            []string{"init"},
+		Env: []EnvVar{
+			{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)},
+			{"PROXY_UID", strconv.Itoa(proxyUID)},
+		},
+		Resources: m.resources(m.cfg.Proxy.InitResources),
 		SecurityContext: securityContext{
-			Privileged:   !m.cfg.Proxy.UnprivilegedInit,
-			Capabilities: capabilities{Add: []string{"NET_ADMIN"}, Drop: []string{"ALL"}},
+			AllowPrivilegeEscalation: &escalation,
+			ReadOnlyRootFilesystem:   true,
+			Capabilities:             capabilities{Add: []string{"NET_ADMIN"}, Drop: []string{"ALL"}},
+			SeccompProfile:           &seccompProfile{Type: "RuntimeDefault"},
 		},
 	}
-	if m.cfg.Proxy.UnprivilegedInit {
-		escalation := false
-		c.SecurityContext.AllowPrivilegeEscalation = &escalation
-		c.SecurityContext.SeccompProfile = &seccompProfile{Type: "RuntimeDefault"}
+	if m.cfg.Proxy.PrivilegedInit { // iptables takes a lock in a file; seccomp has no hold on privileged containers
+		c.SecurityContext = securityContext{Privileged: true, Capabilities: c.SecurityContext.Capabilities}
 	}
 	return c
 }

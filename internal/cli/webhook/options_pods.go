@@ -13,10 +13,12 @@ import (
 
 // podFlags are the flags about what pods get that need more than parsing.
 type podFlags struct {
-	oldTokenPath  bool
-	localAzure    inject.LocalAzure
-	localAzureCA  string
-	authorityHost string
+	oldTokenPath   bool
+	proxyResources resources
+	initResources  resources
+	localAzure     inject.LocalAzure
+	localAzureCA   string
+	authorityHost  string
 }
 
 func (r *raw) pods(flags *flag.FlagSet) {
@@ -27,7 +29,11 @@ func (r *raw) pods(flags *flag.FlagSet) {
 	flags.BoolVar(&r.oldTokenPath, "old-token-path", true, "mount the token at "+chain.OldTokenFile+" as well")
 	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
 	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
-	flags.BoolVar(&c.Proxy.UnprivilegedInit, "proxy-init-unprivileged", false, "give the proxy's init step NET_ADMIN alone")
+	flags.BoolVar(&c.Proxy.PrivilegedInit, "proxy-init-privileged", false, "run the proxy's init step privileged, as upstream's iptables image needs it")
+	flags.StringVar(&c.Proxy.PullPolicy, "proxy-pull-policy", "IfNotPresent", "`policy` of the proxy's images: Always, IfNotPresent or Never")
+	r.proxyResources, r.initResources = resources(inject.DefaultProxyResources()), resources(inject.DefaultProxyResources())
+	flags.Var(&r.proxyResources, "proxy-resources", "requests and limits of the proxy, `JSON` as in a container")
+	flags.Var(&r.initResources, "proxy-init-resources", "requests and limits of the proxy's init step, likewise `JSON`")
 	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
 	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
 	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")
@@ -53,6 +59,7 @@ func (r *raw) resolvePods(getenv func(string) string) error {
 	c.NoOldTokenPath = !r.oldTokenPath
 	c.Proxy.Image, c.Proxy.InitImage = getenv("PROXY_IMAGE"), getenv("PROXY_INIT_IMAGE")
 	c.Proxy.LogLevel = r.logLevel
+	c.Proxy.Resources, c.Proxy.InitResources = (*inject.Resources)(&r.proxyResources), (*inject.Resources)(&r.initResources)
 	switch r.sidecar {
 	case "auto", "native":
 	case "classic":

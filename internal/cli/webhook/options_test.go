@@ -42,7 +42,11 @@ func TestParseDefaults(t *testing.T) {
 	if !slices.Equal(got.names, want) {
 		t.Errorf("got names %v, want %v", got.names, want)
 	}
-	config := inject.Config{TenantID: tenant, AuthorityHost: "https://login.microsoftonline.com/"}
+	resources := inject.DefaultProxyResources()
+	config := inject.Config{
+		TenantID: tenant, AuthorityHost: "https://login.microsoftonline.com/",
+		Proxy: inject.Proxy{PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources},
+	}
 	if !reflect.DeepEqual(got.inject, config) {
 		t.Errorf("got %+v, want %+v", got.inject, config)
 	}
@@ -66,7 +70,12 @@ func TestParseEverything(t *testing.T) {
 	if c.TenantID != "contoso.onmicrosoft.com" || c.AuthorityHost != "https://login.chinacloudapi.cn/" || c.Audience != "api://x" || !c.NoOldTokenPath {
 		t.Errorf("got %+v", c)
 	}
-	if want := (inject.Proxy{Image: "p:1", InitImage: "i:1", Port: 9000, LogLevel: "trace", Classic: true}); !reflect.DeepEqual(c.Proxy, want) {
+	resources := inject.DefaultProxyResources()
+	want := inject.Proxy{
+		Image: "p:1", InitImage: "i:1", Port: 9000, LogLevel: "trace", Classic: true,
+		PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources,
+	}
+	if !reflect.DeepEqual(c.Proxy, want) {
 		t.Errorf("got %+v, want %+v", c.Proxy, want)
 	}
 	if c.LocalAzure == nil || c.LocalAzure.ProxyURL != "http://aksess:8080" || string(c.LocalAzure.CA) != certificate {
@@ -99,7 +108,7 @@ func TestParseErrors(t *testing.T) {
 		{"rotation", []string{"--disable-cert-rotation"}, env, "--webhook-cert-dir"},
 		{"authority", []string{"--authority-host=http://login"}, env, "not an https URL"},
 		{"cloud", nil, append(env, "AZURE_ENVIRONMENT=AzureMoonCloud"), "AzureMoonCloud"},
-		{"one_image", nil, append(env, "PROXY_IMAGE=p"), "two images"},
+		{"one_image", nil, append(env, "PROXY_INIT_IMAGE=p"), "none for the proxy"},
 		{"proxy_port", []string{"--proxy-port=70000"}, env, "70000"},
 		{"local_azure_ca_only", []string{"--local-azure-ca-config-map=m"}, env, "--local-azure-proxy is missing"},
 		{"local_azure_no_ca", []string{"--local-azure-proxy=http://a:1"}, env, "certificate authority"},
