@@ -52,7 +52,7 @@ const (
 
 // denyWorld is a world with one resource of each type and the operations of all services.
 func denyWorld(t *testing.T) (*apptest.World, []*azapi.Service) {
-	w := apptest.New(t, nil)
+	w := denied(t)
 	services, err := service.All(service.Deps{
 		Store: w.Store, Directory: w.Directory, Book: w.Book, Issuers: w.Issuers, Resources: w.Resources,
 		Tenant: resources.Tenant{ID: apptest.TenantID}, Now: w.Now, NewID: w.NewID,
@@ -60,6 +60,12 @@ func denyWorld(t *testing.T) (*apptest.World, []*azapi.Service) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w, services.Hosts
+}
+
+// denied is a world with one resource of each type.
+func denied(t testing.TB) *apptest.World {
+	w := apptest.New(t, nil)
 	location := `"location":"` + apptest.Location + `"`
 	tenant := `"tenantId":"` + apptest.TenantID + `","sku":{"family":"A","name":"standard"}`
 	put(w, vault, `{`+location+`,"properties":{`+tenant+`,"accessPolicies":[]}}`)
@@ -76,7 +82,7 @@ func denyWorld(t *testing.T) (*apptest.World, []*azapi.Service) {
 	put(w, apptest.Group+"/providers/Microsoft.OperationalInsights/workspaces/deniedworkspace", `{`+location+`}`)
 	put(w, apptest.Group+"/providers/Microsoft.Authorization/roleDefinitions/"+custom,
 		`{"properties":{"roleName":"denied role","assignableScopes":["`+apptest.Group+`"],"permissions":[{"actions":["*/read"]}]}}`)
-	return w, services.Hosts
+	return w
 }
 
 // put creates a resource as the owner; some types answer 200 to that, some 201.
