@@ -69,25 +69,25 @@ func onlyLoopback(next http.Handler) http.Handler {
 }
 
 // token signs a token of the machine's identity that the selector names.
-func (m *machine) token(ctx context.Context, selector imds.Selector, resource string) (imds.Token, error) {
+func (m *machine) token(ctx context.Context, selector imds.Selector, resource string) (*imds.Answer, error) {
 	identities, err := m.identities(ctx)
 	if err != nil {
-		return imds.Token{}, err
+		return nil, err
 	}
 	chosen := slices.DeleteFunc(identities, func(p *directory.Principal) bool { return !selects(selector, p) })
 	switch {
 	case len(chosen) == 0:
-		return imds.Token{}, imds.IdentityNotFound()
+		return nil, imds.IdentityNotFound()
 	case len(chosen) > 1:
-		return imds.Token{}, imds.SeveralIdentities()
+		return nil, imds.SeveralIdentities()
 	}
 	issued, err := m.app.tokens.Issue(ctx, chosen[0], resource)
 	if err != nil {
-		return imds.Token{}, refusal(err)
+		return nil, refusal(err)
 	}
-	return imds.Token{
+	return imds.NewAnswer(imds.Token{
 		Value: issued.Value, ClientID: chosen[0].AppID, NotBefore: issued.NotBefore(), Expires: issued.Expires,
-	}, nil
+	}, resource), nil
 }
 
 // identities are those of the machine that exist now, each once: one that is

@@ -36,6 +36,9 @@ func (a *AppService) serve(w http.ResponseWriter, r *http.Request) error {
 	if !a.knows(r.Header.Get("X-IDENTITY-HEADER")) {
 		return &Error{Status: http.StatusUnauthorized, Code: invalidRequest, Description: "The header X-IDENTITY-HEADER is missing or is not the value of IDENTITY_HEADER"}
 	}
+	if err := checkForwarded(r.Header); err != nil {
+		return err
+	}
 	if err := checkPath(r); err != nil {
 		return err
 	}
@@ -43,12 +46,11 @@ func (a *AppService) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.Tokens(r.Context(), asked.selector, asked.resource)
+	answer, err := a.Tokens(r.Context(), asked.selector, asked.resource)
 	if err != nil {
 		return err
 	}
-	writeToken(w, newTokenBody(token, asked.resource, a.now()))
-	return nil
+	return writeAnswer(w, answer, a.now())
 }
 
 // knows compares digests, so that its time tells nothing of the secret, its length included.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -20,11 +21,12 @@ type Token struct {
 	Expires   time.Time
 }
 
-// Source returns a token of the identity that the selector names, for a
+// Source answers with a token of the identity that the selector names, for a
 // resource as Azure's v1 token endpoint takes it: without /.default. To refuse
 // it returns an *Error, above all [IdentityNotFound] or [SeveralIdentities];
-// any other error becomes a 500 that says nothing of its cause.
-type Source func(ctx context.Context, selector Selector, resource string) (Token, error)
+// any other error becomes a 500 that says nothing of its cause. A source that
+// keeps tokens keeps the answers.
+type Source func(ctx context.Context, selector Selector, resource string) (*Answer, error)
 
 // Selector names one of a machine's identities. At most one of its fields is
 // set; the zero Selector is the machine's own, or its only, identity.
@@ -84,14 +86,13 @@ type Handler struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h.serve(w, r); err != nil {
-		refusal := h.coded(r, err)
-		writeError(w, refusal, errorBody{Error: refusal.Code, Description: refusal.Description})
+		WriteError(w, h.coded(r, err))
 	}
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	if !isTokenPath(r.URL.Path) {
-		return notFound()
+	if r.URL.RawPath != "" || !IsTokenPath(r.URL.Path) {
+		return NotFound()
 	}
 	if err := checkMetadata(r); err != nil {
 		return err
@@ -100,12 +101,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := h.Tokens(r.Context(), asked.selector, asked.resource)
+	answer, err := h.Tokens(r.Context(), asked.selector, asked.resource)
 	if err != nil {
 		return err
 	}
-	writeToken(w, newTokenBody(token, asked.resource, h.now()))
-	return nil
+	return writeAnswer(w, answer, h.now())
 }
 
 func (h *Handler) now() time.Time {
@@ -121,14 +121,31 @@ func (h *Handler) coded(r *http.Request, err error) *Error {
 	if !errors.As(err, &refusal) {
 		refusal = &Error{Status: http.StatusInternalServerError, Code: "unknown", Description: "Failed to retrieve token from the token service", Cause: err}
 	}
-	if refusal.Cause != nil && h.Log != nil {
+	if refusal.Cause != nil && h.Log != nil && r.Context().Err() == nil { // who has left is not told
 		h.Log.WarnContext(r.Context(), "refused a managed identity's token", "status", refusal.Status, "error", refusal.Cause.Error())
 	}
 	return refusal
 }
 
-func notFound() *Error { return &Error{Status: http.StatusNotFound, Code: "Not Found"} }
+// NotFound is the refusal for a path that is not served.
+func NotFound() *Error { return &Error{Status: http.StatusNotFound, Code: "Not Found"} }
 
-// isTokenPath takes a trailing slash, which JavaScript clients send when
-// AZURE_POD_IDENTITY_AUTHORITY_HOST is set.
-func isTokenPath(path string) bool { return path == TokenPath || path == TokenPath+"/" }
+// IsTokenPath reports whether a path, as it stands in the request, is the token
+// endpoint's. It may end in a slash, which JavaScript clients send when
+// AZURE_POD_IDENTITY_AUTHORITY_HOST is set, and the case of its first segment
+// does not count, as with upstream's proxy. No other spelling is taken.
+func IsTokenPath(path string) bool {
+	const first = len("/metadata")
+	path = strings.TrimSuffix(path, "/")
+	return len(path) == len(TokenPath) && asciiLower(path[:first]) == TokenPath[:first] && path[first:] == TokenPath[first:]
+}
+
+// asciiLower leaves alone what is not ASCII: the Kelvin sign is no k.
+func asciiLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+}

@@ -27,9 +27,10 @@ type fake struct {
 	err      error
 }
 
-func (f *fake) tokens(_ context.Context, selector Selector, resource string) (Token, error) {
+func (f *fake) tokens(_ context.Context, selector Selector, resource string) (*Answer, error) {
 	f.selector, f.resource = selector, resource
-	return Token{Value: "token", ClientID: clientID, NotBefore: now.Add(-5 * time.Minute), Expires: now.Add(24 * time.Hour)}, f.err
+	token := Token{Value: "token", ClientID: clientID, NotBefore: now.Add(-5 * time.Minute), Expires: now.Add(24 * time.Hour)}
+	return NewAnswer(token, resource), f.err
 }
 
 func (f *fake) handler() *Handler {

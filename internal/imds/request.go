@@ -23,19 +23,53 @@ type request struct {
 // checkMetadata refuses what did not come from a program on the machine that
 // means this service.
 func checkMetadata(r *http.Request) *Error {
-	if values := r.Header.Values("Metadata"); len(values) != 1 || !strings.EqualFold(values[0], "true") {
-		return refuse("Required metadata header not specified")
+	if err := CheckHeader(r.Header); err != nil {
+		return err
 	}
 	return checkPath(r)
 }
 
-// checkPath refuses what came by way of a proxy, and what is no GET.
-func checkPath(r *http.Request) *Error {
-	if len(r.Header.Values("X-Forwarded-For")) > 0 {
-		return refuse("X-Forwarded-For header is not allowed")
+// CheckHeader refuses a request that lacks the header "Metadata: true", has it
+// more than once or gives it up to the next hop, and one that came by way of a
+// proxy. It holds for every path of the instance metadata service.
+func CheckHeader(header http.Header) *Error {
+	if values := header["Metadata"]; len(values) != 1 || !strings.EqualFold(values[0], "true") || hopByHop(header, "Metadata") {
+		return refuse("Required metadata header not specified")
 	}
+	return checkForwarded(header)
+}
+
+// hopByHop reports whether the header Connection lists a name
+// (https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1).
+func hopByHop(header http.Header, name string) bool {
+	for _, list := range header["Connection"] {
+		for option := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkForwarded takes the spellings that servers behind a proxy have taken for
+// the header's name, and its standard successor.
+func checkForwarded(header http.Header) *Error {
+	for name := range header {
+		if name == "Forwarded" || len(name) == len("X-Forwarded-For") && strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "X-Forwarded-For") {
+			return refuse("X-Forwarded-For header is not allowed")
+		}
+	}
+	return nil
+}
+
+// checkPath refuses what is no GET, and what brings a body along.
+func checkPath(r *http.Request) *Error {
 	if r.Method != http.MethodGet {
 		return &Error{Status: http.StatusMethodNotAllowed, Code: invalidRequest, Description: "The endpoint takes GET requests only"}
+	}
+	if r.ContentLength != 0 {
+		return refuse("The request has a body, which the endpoint does not take")
 	}
 	return nil
 }
