@@ -15,9 +15,10 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build aksess, aksess-webhook and the sample application into bin/
+build: ## build aksess, aksess-webhook, aksess-proxy and the sample application into bin/
 	$(BUILD) -o $(BIN)/aksess ./cmd/aksess
 	$(BUILD) -o $(BIN)/aksess-webhook ./cmd/aksess-webhook
+	$(BUILD) -o $(BIN)/aksess-proxy ./cmd/aksess-proxy
 	cd examples/widemo/wi-api && $(BUILD) -o ../../../$(BIN)/wi-api .
 
 images: ## build the container images for amd64 and arm64, with bills of materials, into bin/images

@@ -187,6 +187,7 @@ var onlyImporters = []struct {
 	{"k8s.io/client-go", []string{"internal/cluster", "internal/inject/kube", "internal/cli/webhook"}, "Kubernetes' client is large, and only what talks to a cluster needs it"},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}, "the store is a boundary"},
 	{"github.com/spf13/cobra", []string{"internal/cli"}, "flags are read on the command line only"},
+	{"github.com/google/nftables", []string{"internal/imds/redirect"}, "what the kernel is told is decided in one place"},
 }
 
 func TestLibrariesHaveOneDoor(t *testing.T) {
@@ -204,7 +205,32 @@ func TestLibrariesHaveOneDoor(t *testing.T) {
 // TestRootIsFreeOfKubernetes lists what a Go test that uses the public package
 // is made to build.
 func TestRootIsFreeOfKubernetes(t *testing.T) {
+	libraries(t, ".", func(library, path string) {
+		if strings.HasPrefix(library, "k8s.io/") || strings.HasPrefix(library, "sigs.k8s.io/") {
+			t.Errorf("the root package imports %s by way of %s", library, path)
+		}
+	})
+}
+
+// TestProxyIsSmall: the proxy is beside every pod that asks for it, so it is the
+// standard library and what sets the kernel's rules.
+func TestProxyIsSmall(t *testing.T) {
+	allowed := []string{"github.com/google/nftables", "golang.org/x/sys/"}
+	libraries(t, "cmd/aksess-proxy", func(library, path string) {
+		if !slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(library, prefix) }) {
+			t.Errorf("aksess-proxy imports %s by way of %s", library, path)
+		}
+	})
+}
+
+// libraries shows the packages of other modules that a package imports, itself
+// or by way of the module's own.
+func libraries(t *testing.T, from string, show func(library, path string)) {
+	t.Helper()
 	all := packages(t)
+	if all[from] == nil {
+		t.Fatalf("there is no package %s", from)
+	}
 	seen := map[string]bool{}
 	var visit func(dir, path string)
 	visit = func(dir, path string) {
@@ -213,15 +239,16 @@ func TestRootIsFreeOfKubernetes(t *testing.T) {
 		}
 		seen[dir] = true
 		for _, imported := range all[dir].imports {
-			if strings.HasPrefix(imported, "k8s.io/") || strings.HasPrefix(imported, "sigs.k8s.io/") {
-				t.Errorf("the root package imports %s by way of %s", imported, path)
+			sub, ours := strings.CutPrefix(imported, modulePath+"/")
+			if host, _, _ := strings.Cut(imported, "/"); !ours && strings.Contains(host, ".") {
+				show(imported, path)
 			}
-			if sub, ours := strings.CutPrefix(imported, modulePath+"/"); ours {
+			if ours {
 				visit(sub, path+" → "+sub)
 			}
 		}
 	}
-	visit(".", "aksess")
+	visit(from, from)
 }
 
 func TestEveryPackageSaysWhatItOwns(t *testing.T) {
