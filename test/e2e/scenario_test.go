@@ -1,13 +1,8 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -19,42 +14,13 @@ import (
 	"github.com/aksess/aksess/test/e2e"
 )
 
-const (
-	// manifestDir holds the scenario's manifests.
-	manifestDir = "../../examples/widemo/k8s"
-	// sourceDir is where they came from. It is not part of a clone.
-	sourceDir = "../../../shared/seed-scenario/k8s"
-)
+// manifestDir holds the scenario's manifests.
+const manifestDir = "../../examples/widemo/k8s"
 
 var (
 	podResource        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	deploymentResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 )
-
-// TestManifestsAreTheScenario keeps the example's manifests byte for byte what
-// the reference scenario has, where the reference is at hand.
-func TestManifestsAreTheScenario(t *testing.T) {
-	entries, err := os.ReadDir(sourceDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the reference scenario is not beside this clone")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		got, err := os.ReadFile(filepath.Join(manifestDir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := os.ReadFile(filepath.Join(sourceDir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from the reference scenario's", entry.Name())
-		}
-	}
-}
 
 // scenarioPods waits until the Deployment's pods are stored and returns them.
 func scenarioPods(t *testing.T, cluster *e2e.Cluster, count int) []unstructured.Unstructured {

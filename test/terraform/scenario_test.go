@@ -47,7 +47,8 @@ func TestScenario(t *testing.T) {
 	step("destroy", func(t *testing.T) { testDestroy(t, w) })
 }
 
-// TestSecondLife destroys without purging: what comes back is recovered, as in Azure.
+// TestSecondLife destroys without purging: what comes back is recovered, as in
+// Azure. Then it destroys for good, and everything can be made once more.
 func TestSecondLife(t *testing.T) {
 	t.Parallel()
 	a := startAzure(t)
@@ -79,6 +80,8 @@ func TestSecondLife(t *testing.T) {
 	w.remove("keep_override.tf")
 	w.destroy(19)
 	testNothingLeft(t, a)
+	w.apply(counts{added: 19}) // and what was purged is made anew
+	w.planIsEmpty()
 }
 
 // testOutputs holds every output against what Azure says.
@@ -217,7 +220,10 @@ func testImports(t *testing.T, w *workspace) {
 		fmt.Fprintf(&imports, "import {\n  to = %s\n  id = %q\n}\n", r.Address, r.Values["id"])
 	}
 	fresh.write("imports.tf", imports.String())
-	fresh.apply(counts{imported: len(resources), changed: 1}, args...)
+	printed := fresh.apply(counts{imported: len(resources), changed: 1}, args...)
+	if !strings.Contains(printed, "azurerm_kubernetes_cluster.aks_cluster: Modifying...") {
+		t.Errorf("what an import changes: got another resource than the cluster\n%s", printed)
+	}
 	fresh.remove("imports.tf")
 	fresh.planIsEmpty(args...)
 	if len(resources) != scenarioResources {

@@ -249,15 +249,12 @@ func withAz(t *testing.T, w *workspace) {
 	w.set("ARM_USE_CLI=true")
 }
 
-// withMetadataHost leaves the proxy out: local names, which resolve to this
-// machine in a mount namespace with an /etc/hosts of its own.
+// withMetadataHost leaves the proxy out: the provider is told by what `aksess tf`
+// prints to use local names, which resolve to this machine in a mount namespace
+// with an /etc/hosts of its own.
 func withMetadataHost(t *testing.T, w *workspace) {
 	if os.Getuid() != 0 {
 		t.Skip("an /etc/hosts of its own takes root")
-	}
-	address, err := url.Parse(w.azure.ProxyURL)
-	if err != nil {
-		t.Fatal(err)
 	}
 	have, err := os.ReadFile("/etc/hosts")
 	if err != nil {
@@ -265,8 +262,12 @@ func withMetadataHost(t *testing.T, w *workspace) {
 	}
 	names := []string{"management", "login", "graph", "ch-widemo-dev-kv.vault", "ch-widemo-dev-appconf.azconfig", "chwidemodevst.blob.core", "chwidemodevst.queue.core"}
 	w.write("hosts", string(have)+"\n127.0.0.1 "+strings.Join(names, ".aksess.localhost ")+".aksess.localhost\n")
-	w.set("ARM_METADATA_HOSTNAME=management.aksess.localhost:"+address.Port(), "SSL_CERT_FILE="+w.azure.CAFile, "GO_AZURE_SDK_SKIP_POLLING_DELAY=true",
-		"ARM_CLIENT_ID="+w.azure.Deployer.ClientID, "ARM_CLIENT_SECRET="+w.azure.Deployer.ClientSecret)
+	provider, err := exec.CommandContext(t.Context(), filepath.Join(w.azure.bin, "aksess"), "tf", "--state", w.azure.state).Output()
+	if err != nil {
+		t.Fatalf("aksess tf: %v", err)
+	}
+	w.write("provider_override.tf", string(provider))
+	w.set("SSL_CERT_FILE="+w.azure.CAFile, "GO_AZURE_SDK_SKIP_POLLING_DELAY=true")
 	w.wrap = func(dir string, environ []string, program ...string) *exec.Cmd {
 		script := []string{"--mount", "sh", "-c", `mount --bind "$0" /etc/hosts && exec "$@"`, filepath.Join(w.dir, "hosts")}
 		cmd := exec.CommandContext(t.Context(), "unshare", append(script, program...)...)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,37 +20,8 @@ import (
 	"github.com/aksess/aksess/internal/deploy"
 )
 
-const (
-	// scenarioDir holds the scenario's Terraform files.
-	scenarioDir = "../../examples/widemo/terraform"
-	// sourceDir is where they came from. It is not part of a clone.
-	sourceDir = "../../../shared/seed-scenario/terraform"
-)
-
-// TestFilesAreTheScenario keeps the example's files byte for byte what the
-// reference scenario has, where the reference is at hand.
-func TestFilesAreTheScenario(t *testing.T) {
-	entries, err := os.ReadDir(sourceDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the reference scenario is not beside this clone")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		got, err := os.ReadFile(filepath.Join(scenarioDir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := os.ReadFile(filepath.Join(sourceDir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from the reference scenario's", entry.Name())
-		}
-	}
-}
+// scenarioDir holds the scenario's Terraform files.
+const scenarioDir = "../../examples/widemo/terraform"
 
 // workspace is a folder with Terraform files and state.
 type workspace struct {
@@ -166,13 +136,14 @@ func (w *workspace) summary(printed string) (c counts) {
 	return c
 }
 
-// apply applies and holds the summary against what is wanted.
-func (w *workspace) apply(want counts, args ...string) {
+// apply applies, holds the summary against what is wanted and returns what was printed.
+func (w *workspace) apply(want counts, args ...string) (printed string) {
 	w.t.Helper()
-	printed := w.run(append([]string{"apply", "-auto-approve", "-no-color", "-input=false"}, args...)...)
+	printed = w.run(append([]string{"apply", "-auto-approve", "-no-color", "-input=false"}, args...)...)
 	if got := w.summary(printed); got != want {
 		w.t.Fatalf("terraform apply: got %+v, want %+v\n%s", got, want, printed)
 	}
+	return printed
 }
 
 // destroy destroys and holds the summary against what is wanted.
@@ -184,7 +155,7 @@ func (w *workspace) destroy(destroyed int, args ...string) {
 	}
 }
 
-// clean asserts that nothing is to be done.
+// planIsEmpty asserts that nothing is to be done.
 func (w *workspace) planIsEmpty(args ...string) {
 	w.t.Helper()
 	printed, code := w.try(append([]string{"plan", "-detailed-exitcode", "-no-color", "-input=false"}, args...)...)
