@@ -17,6 +17,10 @@ const (
 	AnnotationInjectProxySidecar = "azure.workload.identity/inject-proxy-sidecar"             // on the pod
 	AnnotationProxySidecarPort   = "azure.workload.identity/proxy-sidecar-port"               // on the pod
 
+	// AnnotationProxySidecarMode says how programs reach the proxy: "redirect" or
+	// "endpoint". It is on the pod; upstream has nothing like it.
+	AnnotationProxySidecarMode = "azure.workload.identity/proxy-sidecar-mode"
+
 	// AnnotationMirrorPod marks the API server's copy of a static pod
 	// (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror).
 	AnnotationMirrorPod = "kubernetes.io/config.mirror"
@@ -31,6 +35,14 @@ const (
 	EnvTenantID           = "AZURE_TENANT_ID"
 	EnvFederatedTokenFile = "AZURE_FEDERATED_TOKEN_FILE"
 	EnvAuthorityHost      = "AZURE_AUTHORITY_HOST"
+)
+
+// Environment variables by which SDKs find a managed identity's endpoint on App
+// Service (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference).
+// Both are there or neither.
+const (
+	EnvIdentityEndpoint = "IDENTITY_ENDPOINT"
+	EnvIdentityHeader   = "IDENTITY_HEADER" // a secret that requests carry
 )
 
 // Where the projected token is mounted. Upstream moved it in v1.6.0; programs
@@ -61,6 +73,9 @@ const (
 	MinTokenExpiration     = 3600  // seconds
 	MaxTokenExpiration     = 86400 // seconds
 	DefaultProxyPort       = 8000
+
+	// ProxyTokenPath is where the proxy answers the protocol of App Service.
+	ProxyTokenPath = "/msi/token"
 
 	// MaxFederatedCredentials is Entra ID's limit for one identity
 	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).

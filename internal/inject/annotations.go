@@ -13,8 +13,12 @@ type podSettings struct {
 	expiration int64    // seconds
 	proxy      bool
 	proxyPort  int64
+	proxyMode  ProxyMode
 	warnings   []string
 }
+
+// endpoint reports whether programs are told where the proxy is.
+func (s *podSettings) endpoint() bool { return s.proxy && s.proxyMode == ModeEndpoint }
 
 func parseSettings(p *Pod, sa ServiceAccount, cfg Config) (podSettings, error) {
 	annotations := p.Metadata.Annotations
@@ -28,19 +32,8 @@ func parseSettings(p *Pod, sa ServiceAccount, cfg Config) (podSettings, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.proxy, err = parseProxy(annotations); err != nil {
+	if err := s.parseProxy(annotations, cfg); err != nil {
 		return s, err
-	}
-	port, hasPort := annotations[chain.AnnotationProxySidecarPort]
-	s.proxyPort = int64(cfg.Proxy.port())
-	switch {
-	case hasPort && s.proxy:
-		if s.proxyPort, err = parsePort(port); err != nil {
-			return s, err
-		}
-	case hasPort:
-		s.warnings = append(s.warnings, "annotation "+chain.AnnotationProxySidecarPort+" has no effect without "+
-			chain.AnnotationInjectProxySidecar+`: "true"`)
 	}
 	for _, key := range [...]string{chain.AnnotationClientID, chain.AnnotationTenantID} {
 		if _, ok := annotations[key]; ok {
@@ -68,8 +61,41 @@ func splitNames(value string) []string {
 	return names
 }
 
-// parseProxy honours the value, where upstream looks at the key's presence only.
-func parseProxy(annotations map[string]string) (bool, error) {
+func (s *podSettings) parseProxy(annotations map[string]string, cfg Config) error {
+	s.proxyPort, s.proxyMode = int64(cfg.Proxy.port()), cfg.Proxy.mode()
+	var err error
+	if s.proxy, err = asksForProxy(annotations); err != nil {
+		return err
+	}
+	port, hasPort := annotations[chain.AnnotationProxySidecarPort]
+	mode, hasMode := annotations[chain.AnnotationProxySidecarMode]
+	if !s.proxy {
+		s.withoutProxy(chain.AnnotationProxySidecarPort, hasPort)
+		s.withoutProxy(chain.AnnotationProxySidecarMode, hasMode)
+		return nil
+	}
+	if hasPort {
+		if s.proxyPort, err = parsePort(port); err != nil {
+			return err
+		}
+	}
+	if hasMode {
+		if s.proxyMode = ProxyMode(mode); !s.proxyMode.valid() {
+			return invalid(`annotation %s of the pod has value %s: expected "redirect" or "endpoint"`, chain.AnnotationProxySidecarMode, quote(mode))
+		}
+	}
+	return nil
+}
+
+// withoutProxy warns about an annotation of a pod that does not ask for the proxy.
+func (s *podSettings) withoutProxy(key string, there bool) {
+	if there {
+		s.warnings = append(s.warnings, "annotation "+key+" has no effect without "+chain.AnnotationInjectProxySidecar+`: "true"`)
+	}
+}
+
+// asksForProxy honours the value, where upstream looks at the key's presence only.
+func asksForProxy(annotations map[string]string) (bool, error) {
 	value, ok := annotations[chain.AnnotationInjectProxySidecar]
 	switch {
 	case !ok, strings.EqualFold(value, "false"):

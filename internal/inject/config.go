@@ -33,6 +33,8 @@ type Proxy struct {
 	Port      int    // port of pods that choose none; chain.DefaultProxyPort when 0
 	LogLevel  string // passed on to the proxy; "info" when empty
 
+	Mode ProxyMode // of pods that choose none; ModeRedirect when empty
+
 	PullPolicy    string     // of both images; "IfNotPresent" when empty
 	Resources     *Resources // of the proxy; DefaultProxyResources when nil
 	InitResources *Resources // of the init step; likewise
@@ -44,6 +46,21 @@ type Proxy struct {
 	// image is built for. Ours needs NET_ADMIN and no more.
 	PrivilegedInit bool
 }
+
+// ProxyMode is how the programs of a pod reach the proxy.
+type ProxyMode string
+
+// The modes.
+const (
+	// ModeRedirect sends what goes to the instance metadata service to the proxy.
+	// Programs need not know; the init step needs NET_ADMIN.
+	ModeRedirect ProxyMode = "redirect"
+	// ModeEndpoint tells programs where the proxy is, by the variables of App
+	// Service. Nothing in the pod needs a privilege.
+	ModeEndpoint ProxyMode = "endpoint"
+)
+
+func (m ProxyMode) valid() bool { return m == ModeRedirect || m == ModeEndpoint }
 
 // Resources are what a container asks for and may use: quantities by resource,
 // in Kubernetes' notation. They are passed on as they are.
@@ -104,6 +121,8 @@ func (p Proxy) validate() error {
 	switch {
 	case p.Port != 0 && !validPort(int64(p.Port)):
 		return fmt.Errorf("proxy port %d is not between 1 and 65535", p.Port)
+	case p.Mode != "" && !p.Mode.valid():
+		return fmt.Errorf("mode %q of the proxy is not redirect or endpoint", p.Mode)
 	case p.Image == "" && p.InitImage != "":
 		return errors.New("there is an image for the proxy's init step, but none for the proxy")
 	case !slices.Contains([]string{"", "Always", "IfNotPresent", "Never"}, p.PullPolicy):
@@ -153,6 +172,13 @@ func (p Proxy) port() int {
 		return chain.DefaultProxyPort
 	}
 	return p.Port
+}
+
+func (p Proxy) mode() ProxyMode {
+	if p.Mode == "" {
+		return ModeRedirect
+	}
+	return p.Mode
 }
 
 func (p Proxy) logLevel() string {

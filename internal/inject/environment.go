@@ -1,7 +1,9 @@
 package inject
 
 import (
+	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/aksess/aksess/internal/chain"
@@ -37,8 +39,54 @@ func Environment(sa ServiceAccount, cfg Config) ([]EnvVar, []string, error) {
 	return variables, warnings, nil
 }
 
+// variable is one that a container gets unless it has it, or its rival, already.
+type variable struct {
+	name  string
+	rival string          // a name that must not be there beside ours; "" if there is none
+	entry json.RawMessage // of the container's env
+}
+
+func (m *mutation) prepareVariables() {
+	m.variables = make([]variable, 0, 16)
+	m.set(m.id.environment(m.cfg))
+	if m.settings.endpoint() {
+		m.setEndpoint()
+	}
+	m.identityVars = len(m.variables)
+	if m.cfg.LocalAzure != nil {
+		m.set(m.cfg.LocalAzure.environment())
+	}
+}
+
+func (m *mutation) set(variables []EnvVar) {
+	for _, v := range variables {
+		m.variables = append(m.variables, variable{name: v.Name, entry: encode(v)})
+	}
+}
+
+// fieldVar is a variable whose value the kubelet takes from the pod.
+type fieldVar struct {
+	Name      string `json:"name"`
+	ValueFrom struct {
+		FieldRef fieldRef `json:"fieldRef"`
+	} `json:"valueFrom"`
+}
+
+// setEndpoint leads the SDKs of all languages to the proxy. The secret that
+// they send along is the pod's UID: nobody outside guesses it, every container
+// has the same, and the patch stays a function of the pod. A container with a
+// managed identity endpoint of its own keeps that whole.
+func (m *mutation) setEndpoint() {
+	endpoint := EnvVar{chain.EnvIdentityEndpoint, "http://127.0.0.1:" + strconv.FormatInt(m.settings.proxyPort, 10) + chain.ProxyTokenPath}
+	header := fieldVar{Name: chain.EnvIdentityHeader}
+	header.ValueFrom.FieldRef = fieldRef{APIVersion: "v1", FieldPath: "metadata.uid"}
+	m.variables = append(m.variables,
+		variable{name: chain.EnvIdentityEndpoint, rival: chain.EnvIdentityHeader, entry: encode(endpoint)},
+		variable{name: chain.EnvIdentityHeader, rival: chain.EnvIdentityEndpoint, entry: encode(header)})
+}
+
 func (id identity) environment(cfg Config) []EnvVar {
-	variables := make([]EnvVar, 0, maxVariables)
+	variables := make([]EnvVar, 0, 4)
 	for _, v := range [...]EnvVar{
 		{chain.EnvClientID, id.clientID},
 		{chain.EnvTenantID, id.tenantID},
@@ -51,9 +99,6 @@ func (id identity) environment(cfg Config) []EnvVar {
 	}
 	return variables
 }
-
-// maxVariables is as many as there can be.
-const maxVariables = 16
 
 // environment covers the runtimes of the SDKs: Go and .NET read HTTPS_PROXY and
 // SSL_CERT_FILE, Python REQUESTS_CA_BUNDLE, Node NODE_EXTRA_CA_CERTS, curl the

@@ -18,7 +18,8 @@ type findings struct {
 	withSecret    []string // set a credential that the SDKs prefer
 	ownProxy      []string // set a proxy of their own, so never reach the local Azure
 	portClash     []string // declare the proxy's port
-	proxyUser     []string // run as the proxy's user
+	proxyUser     []string // run as the proxy's user, so are not redirected
+	halfEndpoint  []string // set one of the two variables that lead to an endpoint
 	visited       int
 }
 
@@ -52,6 +53,9 @@ func (m *mutation) observe(c *container) {
 	if m.ownProxy(c) {
 		f.ownProxy = append(f.ownProxy, c.Name)
 	}
+	if m.settings.endpoint() && c.hasEnv(chain.EnvIdentityEndpoint) != c.hasEnv(chain.EnvIdentityHeader) {
+		f.halfEndpoint = append(f.halfEndpoint, c.Name)
+	}
 }
 
 // observeBesideProxy looks at the containers that share a network with the
@@ -70,7 +74,7 @@ func (m *mutation) observeBesideProxy(containers []container) {
 		if c.SecurityContext.RunAsUser != nil {
 			user = c.SecurityContext.RunAsUser
 		}
-		if user != nil && *user == proxyUID {
+		if user != nil && *user == proxyUID && m.settings.proxyMode == ModeRedirect {
 			f.proxyUser = append(f.proxyUser, c.Name)
 		}
 	}
@@ -107,6 +111,22 @@ func (m *mutation) checkSkipped() {
 	}
 }
 
+// checkInitContainers warns where the proxy starts after them.
+func (m *mutation) checkInitContainers() {
+	if !m.settings.proxy || !m.cfg.Proxy.Classic {
+		return
+	}
+	var early []string
+	for i := range m.pod.Spec.InitContainers {
+		if name := m.pod.Spec.InitContainers[i].Name; !m.skips(name) && name != proxyName {
+			early = append(early, name)
+		}
+	}
+	if len(early) > 0 {
+		m.warn("init container " + quoteNames(early) + " runs before the proxy, which is no sidecar here: it gets no token from it")
+	}
+}
+
 // report turns the findings into warnings.
 func (m *mutation) report() {
 	f := &m.findings
@@ -131,6 +151,10 @@ func (m *mutation) report() {
 	if len(f.proxyUser) > 0 {
 		m.warn("container " + quoteNames(f.proxyUser) + " runs as user " + strconv.Itoa(proxyUID) +
 			", which is the proxy's: its requests for tokens go to the node's metadata service, not to the proxy")
+	}
+	if len(f.halfEndpoint) > 0 {
+		m.warn("container " + quoteNames(f.halfEndpoint) + " sets one of " + chain.EnvIdentityEndpoint + " and " + chain.EnvIdentityHeader +
+			": the other is not added, it does not reach the proxy")
 	}
 	if f.visited == 0 && len(m.settings.skip) > 0 {
 		m.warn("annotation " + chain.AnnotationSkipContainers + " leaves no container with an identity")

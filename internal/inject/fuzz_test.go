@@ -36,10 +36,10 @@ func FuzzReview(f *testing.F) {
 // FuzzAnnotations: every annotation is taken or refused with a message that
 // names it, and no value breaks a message.
 func FuzzAnnotations(f *testing.F) {
-	f.Add("a;b", "3600", "true", "8000", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
-	f.Add("a:b,c; ;", "1h", "yes", "70000", "x\x00\n", " ")
-	f.Add("", "-1", "", "9223372036854775808", "", "")
-	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, client, tenant string) {
+	f.Add("a;b", "3600", "true", "8000", "endpoint", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
+	f.Add("a:b,c; ;", "1h", "yes", "70000", "", "x\x00\n", " ")
+	f.Add("", "-1", "", "9223372036854775808", "x\x00\n", "", "")
+	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, mode, client, tenant string) {
 		pod := &Pod{Metadata: metadata{
 			Labels: map[string]string{"azure.workload.identity/use": "true"},
 			Annotations: map[string]string{
@@ -47,6 +47,7 @@ func FuzzAnnotations(f *testing.F) {
 				"azure.workload.identity/service-account-token-expiration": expiration,
 				"azure.workload.identity/inject-proxy-sidecar":             proxy,
 				"azure.workload.identity/proxy-sidecar-port":               port,
+				"azure.workload.identity/proxy-sidecar-mode":               mode,
 			},
 		}, Spec: spec{Containers: []container{{Name: "a"}}}}
 		sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{

@@ -48,10 +48,10 @@ type mutation struct {
 	settings podSettings
 	result   Result
 
-	variables []EnvVar          // to set, in order
-	entries   []json.RawMessage // their env entries
+	variables []variable // to set, in order
 	// identityVars of them are for every container; the rest are the local Azure's.
 	identityVars int
+	missing      []json.RawMessage // of the container at hand
 
 	findings findings
 }
@@ -72,6 +72,7 @@ func (m *mutation) run() error {
 	m.result.Patch = make([]Operation, 0, 8+6*(len(m.pod.Spec.Containers)+len(m.pod.Spec.InitContainers)))
 	m.prepareVariables()
 	m.checkSkipped()
+	m.checkInitContainers()
 	m.observeBesideProxy(m.pod.Spec.InitContainers)
 	m.observeBesideProxy(m.pod.Spec.Containers)
 	volumes := m.volumes()
@@ -82,18 +83,6 @@ func (m *mutation) run() error {
 	m.patchCA(volumes)
 	m.report()
 	return nil
-}
-
-func (m *mutation) prepareVariables() {
-	m.variables = m.id.environment(m.cfg)
-	m.identityVars = len(m.variables)
-	if m.cfg.LocalAzure != nil {
-		m.variables = append(m.variables, m.cfg.LocalAzure.environment()...)
-	}
-	m.entries = make([]json.RawMessage, len(m.variables))
-	for i, v := range m.variables {
-		m.entries[i] = encode(v)
-	}
 }
 
 func (m *mutation) patchContainers(path string, containers []container, volumes []mounted) {
@@ -114,15 +103,14 @@ func (m *mutation) patchContainer(path string, c *container, volumes []mounted) 
 		// With our authority but its own proxy it would trust nobody it can reach.
 		variables, volumes = variables[:m.identityVars], volumes[:len(volumes)-1]
 	}
-	var missing [maxVariables]json.RawMessage
-	env := missing[:0]
-	for i, v := range variables {
-		if !c.hasEnv(v.Name) {
-			env = append(env, m.entries[i])
+	m.missing = m.missing[:0]
+	for i := range variables {
+		if v := &variables[i]; !c.hasEnv(v.name) && (v.rival == "" || !c.hasEnv(v.rival)) {
+			m.missing = append(m.missing, v.entry)
 		}
 	}
-	m.appendTo(path+"/env", c.Env != nil, env)
-	m.result.Summary.Variables += len(env)
+	m.appendTo(path+"/env", c.Env != nil, m.missing)
+	m.result.Summary.Variables += len(m.missing)
 
 	var missingMounts [4]json.RawMessage
 	mounts := missingMounts[:0]

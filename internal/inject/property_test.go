@@ -37,7 +37,7 @@ func (g generator) container() any {
 	c := g.object(map[string]any{"name": g.pick("a", "b", "c", "azwi-proxy", "azwi-proxy-init"), "image": "i"})
 	if g.chance(70) {
 		c["env"] = g.list(4, func() any {
-			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET"), "value": "v"})
+			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"), "value": "v"})
 		})
 	}
 	if g.chance(70) {
@@ -82,6 +82,7 @@ func (g generator) pod() map[string]any {
 		"azure.workload.identity/inject-proxy-sidecar": {"true", "false"},
 		"azure.workload.identity/skip-containers":      {"a", "b;c", "azwi-proxy", "nobody"},
 		"azure.workload.identity/proxy-sidecar-port":   {"8000", "9000"},
+		"azure.workload.identity/proxy-sidecar-mode":   {"redirect", "endpoint"},
 		"aksess.github.io/local-azure-ca":              {"old"},
 	} {
 		if g.chance(50) {

@@ -27,7 +27,7 @@ type proxyContainer struct {
 	Args            []string          `json:"args,omitempty"`
 	Ports           []port            `json:"ports,omitempty"`
 	Resources       Resources         `json:"resources,omitzero"`
-	Env             []EnvVar          `json:"env,omitempty"`
+	Env             []json.RawMessage `json:"env,omitempty"`
 	VolumeMounts    []json.RawMessage `json:"volumeMounts,omitempty"`
 	Lifecycle       *lifecycle        `json:"lifecycle,omitempty"`
 	RestartPolicy   string            `json:"restartPolicy,omitempty"`
@@ -78,8 +78,8 @@ func (m *mutation) checkProxy() error {
 	return nil
 }
 
-// patchProxy adds the proxy and its init step unless containers of those names
-// are there. As a sidecar it goes before the user's init containers, the init
+// patchProxy adds the proxy and its init step, which only redirection has,
+// unless containers of those names are there. As a sidecar it goes before the user's init containers, the init
 // step first of all, so that theirs are served as well. As an ordinary
 // container it cannot serve them, and the redirection goes last.
 func (m *mutation) patchProxy(volumes []mounted) {
@@ -94,7 +94,7 @@ func (m *mutation) patchProxy(volumes []mounted) {
 		proxy = encode(m.proxy(volumes))
 		m.result.Summary.Proxy = true
 	}
-	if initAt < 0 {
+	if initAt < 0 && m.settings.proxyMode == ModeRedirect {
 		init = encode(m.proxyInit())
 		m.result.Summary.Proxy = true
 	}
@@ -144,7 +144,6 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 		Args:            []string{portArg, logArg},
 		Ports:           []port{{ContainerPort: m.settings.proxyPort}},
 		Resources:       m.resources(m.cfg.Proxy.Resources),
-		Env:             m.variables,
 		Lifecycle:       new(lifecycle),
 		SecurityContext: securityContext{
 			AllowPrivilegeEscalation: &escalation,
@@ -164,6 +163,9 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 		volumes[i].used = true
 		c.VolumeMounts = append(c.VolumeMounts, volumes[i].mount)
 	}
+	for i := range m.variables {
+		c.Env = append(c.Env, m.variables[i].entry)
+	}
 	m.result.Summary.Variables += len(m.variables)
 	m.result.Summary.Mounts += len(volumes)
 	return c
@@ -178,9 +180,9 @@ func (m *mutation) proxyInit() proxyContainer {
 		Image:           m.cfg.Proxy.initImage(),
 		ImagePullPolicy: m.cfg.Proxy.pullPolicy(),
 		Args:            []string{"init"},
-		Env: []EnvVar{
-			{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)},
-			{"PROXY_UID", strconv.Itoa(proxyUID)},
+		Env: []json.RawMessage{
+			encode(EnvVar{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)}),
+			encode(EnvVar{"PROXY_UID", strconv.Itoa(proxyUID)}),
 		},
 		Resources: m.resources(m.cfg.Proxy.InitResources),
 		SecurityContext: securityContext{

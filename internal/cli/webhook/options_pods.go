@@ -28,6 +28,7 @@ func (r *raw) pods(flags *flag.FlagSet) {
 	flags.StringVar(&c.Audience, "audience", "", "`audience` of the projected token; else "+chain.TokenAudience)
 	flags.BoolVar(&r.oldTokenPath, "old-token-path", true, "mount the token at "+chain.OldTokenFile+" as well")
 	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
+	flags.StringVar((*string)(&c.Proxy.Mode), "proxy-mode", string(inject.ModeRedirect), "how programs reach the proxy in pods that choose nothing: redirect, or endpoint, which needs no privilege")
 	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
 	flags.BoolVar(&c.Proxy.PrivilegedInit, "proxy-init-privileged", false, "run the proxy's init step privileged, as upstream's iptables image needs it")
 	flags.StringVar(&c.Proxy.PullPolicy, "proxy-pull-policy", "IfNotPresent", "`policy` of the proxy's images: Always, IfNotPresent or Never")

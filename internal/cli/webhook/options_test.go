@@ -45,7 +45,7 @@ func TestParseDefaults(t *testing.T) {
 	resources := inject.DefaultProxyResources()
 	config := inject.Config{
 		TenantID: tenant, AuthorityHost: "https://login.microsoftonline.com/",
-		Proxy: inject.Proxy{PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources},
+		Proxy: inject.Proxy{Mode: inject.ModeRedirect, PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources},
 	}
 	if !reflect.DeepEqual(got.inject, config) {
 		t.Errorf("got %+v, want %+v", got.inject, config)
@@ -73,7 +73,7 @@ func TestParseEverything(t *testing.T) {
 	resources := inject.DefaultProxyResources()
 	want := inject.Proxy{
 		Image: "p:1", InitImage: "i:1", Port: 9000, LogLevel: "trace", Classic: true,
-		PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources,
+		Mode: inject.ModeRedirect, PullPolicy: "IfNotPresent", Resources: &resources, InitResources: &resources,
 	}
 	if !reflect.DeepEqual(c.Proxy, want) {
 		t.Errorf("got %+v, want %+v", c.Proxy, want)
