@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/aksess/aksess/internal/app"
+	"github.com/aksess/aksess/internal/arm"
+	"github.com/aksess/aksess/internal/deploy"
 )
 
 // command runs the command line in this process, with a state folder of its own.
@@ -71,7 +74,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "up", "run", "env", "exec", "demo", "version"} {
+	for _, name := range []string{"", "up", "run", "env", "tf", "exec", "demo", "version"} {
 		args := append(strings.Fields(name), "--help")
 		if got := command(t, nil, args...); got.code != 0 || !strings.Contains(got.stdout, "Examples:\n  ") || got.stderr != "" {
 			t.Errorf("aksess %s: got %+v", strings.Join(args, " "), got)
@@ -227,12 +230,17 @@ func TestClientEnvironment(t *testing.T) {
 // up runs `aksess up` until the test ends or stop is called.
 func up(t *testing.T, args ...string) (stdout *lockedBuffer, stop func() int) {
 	t.Helper()
+	return upLogging(t, &lockedBuffer{}, args...)
+}
+
+// upLogging is up with its log.
+func upLogging(t *testing.T, stderr *lockedBuffer, args ...string) (stdout *lockedBuffer, stop func() int) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout = &lockedBuffer{}
-	var stderr lockedBuffer
 	code := make(chan int, 1)
 	go func() {
-		code <- Main(ctx, Env{Args: append([]string{"up"}, args...), Stdin: strings.NewReader(""), Stdout: stdout, Stderr: &stderr, Environ: []string{"GOGC=100"}})
+		code <- Main(ctx, Env{Args: append([]string{"up"}, args...), Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr, Environ: []string{"GOGC=100"}})
 	}()
 	ended := -1
 	stop = func() int {
@@ -327,6 +335,62 @@ func TestUpAsData(t *testing.T) {
 	other := command(t, nil, "up", "--state", report.State, "--tenant", "11111111-1111-1111-1111-111111111111")
 	if other.code != 1 || !strings.Contains(other.stderr, "is of tenant "+report.TenantID) {
 		t.Errorf("with another tenant: got %+v", other)
+	}
+}
+
+// TestUpAcceptsUnknown: a type that nobody serves is refused with what is
+// served; with --accept-unknown it is stored, and log and answers say so.
+func TestUpAcceptsUnknown(t *testing.T) {
+	for _, accept := range []bool{false, true} {
+		t.Run(fmt.Sprint(accept), func(t *testing.T) {
+			var log lockedBuffer
+			dir := filepath.Join(t.TempDir(), "state")
+			upLogging(t, &log, "--state", dir, "--ephemeral", fmt.Sprintf("--accept-unknown=%v", accept))
+			r, err := findRunning(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := r.deployerClient()
+			if err != nil {
+				t.Fatal(err)
+			}
+			group := "/subscriptions/" + r.SubscriptionID + "/resourceGroups/rg"
+			server := group + "/providers/Microsoft.Storage/silos/one"
+			body := map[string]any{"location": "westeurope"}
+			if err := client.Manage(t.Context(), "PUT", group, "2023-07-01", body, nil); err != nil {
+				t.Fatal(err)
+			}
+			err = client.Manage(t.Context(), "PUT", server, "2023-08-01", body, nil)
+			if !accept {
+				if err == nil || !strings.Contains(err.Error(), "InvalidResourceType") || !strings.Contains(err.Error(), "Served here: Microsoft.Storage/storageAccounts") {
+					t.Errorf("got %v, want 404 with the types that are served", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := client.Token(t.Context(), deploy.ResourceManager)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, deploy.ResourceManager+server+"?api-version=2023-08-01", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+token)
+			response, err := client.HTTP.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close() //nolint:errcheck // its head is what counts
+			if response.StatusCode != http.StatusOK || response.Header.Get(arm.OpaqueHeader) != "true" {
+				t.Errorf("GET: got %s, %v, want 200 with %s", response.Status, response.Header, arm.OpaqueHeader)
+			}
+			if n := strings.Count(log.String(), "resource stored without meaning"); n != 1 || !strings.Contains(log.String(), server) {
+				t.Errorf("log: got %s, want one line that names %s", log.String(), server)
+			}
+		})
 	}
 }
 
