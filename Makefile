@@ -60,8 +60,9 @@ bench: build ## the side-by-side measurements of bench/README.md
 check: ## vet, staticcheck, govulncheck, gofmt, tidy modules
 	sh tools/check
 
-generate: ## remake generated files
+generate: ## remake generated files, deploy/manifests among them
 	$(GO) generate ./...
+	cd test/helm && $(GO) run ./render write
 
 cross: ## build aksess for every platform that it is released for
 	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/aksess || exit 1; done
