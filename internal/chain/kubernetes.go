@@ -21,6 +21,10 @@ const (
 	// "endpoint". It is on the pod; upstream has nothing like it.
 	AnnotationProxySidecarMode = "azure.workload.identity/proxy-sidecar-mode"
 
+	// AnnotationUsePrefix begins the annotation of a pod that takes its tokens
+	// through the cluster's own endpoint; what follows is the cluster's choice.
+	AnnotationUsePrefix = LabelUse + "-"
+
 	// AnnotationMirrorPod marks the API server's copy of a static pod
 	// (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror).
 	AnnotationMirrorPod = "kubernetes.io/config.mirror"
@@ -45,12 +49,26 @@ const (
 	EnvIdentityHeader   = "IDENTITY_HEADER" // a secret that requests carry
 )
 
+// Environment variables by which SDKs find a cluster's own token endpoint, which
+// AKS calls identity bindings. Of the two about trust there is one at most; with
+// neither, the system's roots are trusted.
+const (
+	EnvKubernetesTokenProxy = "AZURE_KUBERNETES_TOKEN_PROXY"
+	EnvKubernetesSNIName    = "AZURE_KUBERNETES_SNI_NAME"
+	EnvKubernetesCAFile     = "AZURE_KUBERNETES_CA_FILE"
+	EnvKubernetesCAData     = "AZURE_KUBERNETES_CA_DATA"
+)
+
 // Where the projected token is mounted. Upstream moved it in v1.6.0; programs
 // that hard-coded the old path still look there.
 const (
-	TokenMountPath    = "/var/run/secrets/azure/wi"
-	TokenPath         = "token/azure-identity-token"
-	TokenFile         = TokenMountPath + "/" + TokenPath
+	TokenMountPath = "/var/run/secrets/azure/wi"
+	TokenPath      = "token/azure-identity-token"
+	TokenFile      = TokenMountPath + "/" + TokenPath
+	// KubernetesCAPath is the certificate authority of a cluster's own token
+	// endpoint, beside the token.
+	KubernetesCAPath  = "ca-cert/ca.crt"
+	KubernetesCAFile  = TokenMountPath + "/" + KubernetesCAPath
 	OldTokenMountPath = "/var/run/secrets/azure/tokens"
 	OldTokenPath      = "azure-identity-token"
 	OldTokenFile      = OldTokenMountPath + "/" + OldTokenPath
@@ -66,6 +84,10 @@ const (
 const (
 	// TokenAudience is the audience of a federated assertion in Azure's public cloud.
 	TokenAudience = "api://AzureADTokenExchange"
+	// BindingAudience is the audience of a token for AKS's identity bindings, and
+	// BindingSuffix ends the annotation that asks for them.
+	BindingAudience = "api://AKSIdentityBinding"
+	BindingSuffix   = "identity-binding"
 	// PublicAuthorityHost is the token service of Azure's public cloud.
 	PublicAuthorityHost = "https://login.microsoftonline.com/"
 

@@ -14,6 +14,7 @@ type podSettings struct {
 	proxy      bool
 	proxyPort  int64
 	proxyMode  ProxyMode
+	binding    bool // tokens come from the cluster's own endpoint
 	warnings   []string
 }
 
@@ -33,6 +34,9 @@ func parseSettings(p *Pod, sa ServiceAccount, cfg Config) (podSettings, error) {
 		return s, err
 	}
 	if err := s.parseProxy(annotations, cfg); err != nil {
+		return s, err
+	}
+	if err := s.parseBinding(annotations, cfg); err != nil {
 		return s, err
 	}
 	for _, key := range [...]string{chain.AnnotationClientID, chain.AnnotationTenantID} {
@@ -64,7 +68,7 @@ func splitNames(value string) []string {
 func (s *podSettings) parseProxy(annotations map[string]string, cfg Config) error {
 	s.proxyPort, s.proxyMode = int64(cfg.Proxy.port()), cfg.Proxy.mode()
 	var err error
-	if s.proxy, err = asksForProxy(annotations); err != nil {
+	if s.proxy, err = parseFlag(annotations, chain.AnnotationInjectProxySidecar); err != nil {
 		return err
 	}
 	port, hasPort := annotations[chain.AnnotationProxySidecarPort]
@@ -94,17 +98,28 @@ func (s *podSettings) withoutProxy(key string, there bool) {
 	}
 }
 
-// asksForProxy honours the value, where upstream looks at the key's presence only.
-func asksForProxy(annotations map[string]string) (bool, error) {
-	value, ok := annotations[chain.AnnotationInjectProxySidecar]
+func (s *podSettings) parseBinding(annotations map[string]string, cfg Config) error {
+	key := cfg.TokenEndpoint.Annotation()
+	asked, err := parseFlag(annotations, key)
+	if asked && cfg.TokenEndpoint == nil {
+		s.warnings = append(s.warnings, "annotation "+key+" has no effect: this webhook has no token endpoint configured")
+		return nil
+	}
+	s.binding = asked
+	return err
+}
+
+// parseFlag honours the value. Upstream looks at the key's presence only for the
+// proxy, and takes whatever is not "true" for "false" elsewhere.
+func parseFlag(annotations map[string]string, key string) (bool, error) {
+	value, ok := annotations[key]
 	switch {
 	case !ok, strings.EqualFold(value, "false"):
 		return false, nil
 	case strings.EqualFold(value, "true"):
 		return true, nil
 	}
-	return false, invalid(`annotation %s of the pod has value %s: expected "true" or "false"`,
-		chain.AnnotationInjectProxySidecar, quote(value))
+	return false, invalid(`annotation %s of the pod has value %s: expected "true" or "false"`, key, quote(value))
 }
 
 // parsePort keeps upstream's wording after the name of the annotation.

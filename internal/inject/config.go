@@ -24,6 +24,8 @@ type Config struct {
 
 	Proxy      Proxy
 	LocalAzure *LocalAzure // nil: the pods talk to the real Azure
+
+	TokenEndpoint *TokenEndpoint // nil: every pod's tokens come from the token service
 }
 
 // Proxy describes the IMDS proxy that pods can ask for by annotation.
@@ -111,6 +113,11 @@ func (c Config) Validate() error {
 	if err := c.Proxy.validate(); err != nil {
 		return err
 	}
+	if c.TokenEndpoint != nil {
+		if err := c.TokenEndpoint.validate(c.audience()); err != nil {
+			return err
+		}
+	}
 	if c.LocalAzure == nil {
 		return nil
 	}
@@ -140,15 +147,22 @@ func (l *LocalAzure) validate() error {
 		return errors.New("the local Azure needs one source for its certificate authority: a certificate or a ConfigMap")
 	}
 	if len(l.CA) > 0 {
-		if block, _ := pem.Decode(l.CA); block == nil || block.Type != "CERTIFICATE" {
-			return errors.New("the certificate authority of the local Azure is not a PEM certificate")
-		}
-		if bytes.Contains(l.CA, []byte("PRIVATE KEY")) {
-			return errors.New("the certificate authority of the local Azure comes with a private key, which must not reach a pod")
+		if err := validCertificate("local Azure", l.CA); err != nil {
+			return err
 		}
 	}
 	if l.TrustStoreKey != "" && l.CAConfigMap == "" {
 		return errors.New("a trust store can only come from a ConfigMap")
+	}
+	return nil
+}
+
+func validCertificate(whose string, ca []byte) error {
+	if block, _ := pem.Decode(ca); block == nil || block.Type != "CERTIFICATE" {
+		return fmt.Errorf("the certificate authority of the %s is not a PEM certificate", whose)
+	}
+	if bytes.Contains(ca, []byte("PRIVATE KEY")) {
+		return fmt.Errorf("the certificate authority of the %s comes with a private key, which must not reach a pod", whose)
 	}
 	return nil
 }

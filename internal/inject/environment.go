@@ -39,16 +39,19 @@ func Environment(sa ServiceAccount, cfg Config) ([]EnvVar, []string, error) {
 	return variables, warnings, nil
 }
 
-// variable is one that a container gets unless it has it, or its rival, already.
+// variable is one that a container gets unless it has it, or a rival, already.
 type variable struct {
-	name  string
-	rival string          // a name that must not be there beside ours; "" if there is none
-	entry json.RawMessage // of the container's env
+	name   string
+	rivals []string        // names that must not be there beside ours
+	entry  json.RawMessage // of the container's env
 }
 
 func (m *mutation) prepareVariables() {
 	m.variables = make([]variable, 0, 16)
 	m.set(m.id.environment(m.cfg))
+	if m.settings.binding {
+		m.setTokenEndpoint()
+	}
 	if m.settings.endpoint() {
 		m.setEndpoint()
 	}
@@ -58,9 +61,9 @@ func (m *mutation) prepareVariables() {
 	}
 }
 
-func (m *mutation) set(variables []EnvVar) {
+func (m *mutation) set(variables []EnvVar, rivals ...string) {
 	for _, v := range variables {
-		m.variables = append(m.variables, variable{name: v.Name, entry: encode(v)})
+		m.variables = append(m.variables, variable{name: v.Name, rivals: rivals, entry: encode(v)})
 	}
 }
 
@@ -80,9 +83,9 @@ func (m *mutation) setEndpoint() {
 	endpoint := EnvVar{chain.EnvIdentityEndpoint, "http://127.0.0.1:" + strconv.FormatInt(m.settings.proxyPort, 10) + chain.ProxyTokenPath}
 	header := fieldVar{Name: chain.EnvIdentityHeader}
 	header.ValueFrom.FieldRef = fieldRef{APIVersion: "v1", FieldPath: "metadata.uid"}
+	m.set([]EnvVar{endpoint}, chain.EnvIdentityHeader)
 	m.variables = append(m.variables,
-		variable{name: chain.EnvIdentityEndpoint, rival: chain.EnvIdentityHeader, entry: encode(endpoint)},
-		variable{name: chain.EnvIdentityHeader, rival: chain.EnvIdentityEndpoint, entry: encode(header)})
+		variable{name: chain.EnvIdentityHeader, rivals: []string{chain.EnvIdentityEndpoint}, entry: encode(header)})
 }
 
 func (id identity) environment(cfg Config) []EnvVar {

@@ -20,6 +20,7 @@ func FuzzReview(f *testing.F) {
 		c := demoConfig()
 		c.Proxy = Proxy{Image: "p", InitImage: "i"}
 		c.LocalAzure = &LocalAzure{ProxyURL: "http://a:1", CAConfigMap: "m"}
+		c.TokenEndpoint = &TokenEndpoint{ProxyURL: "https://a", CASigner: "s"}
 		return c
 	}, demoAccounts(), discard())
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -36,10 +37,10 @@ func FuzzReview(f *testing.F) {
 // FuzzAnnotations: every annotation is taken or refused with a message that
 // names it, and no value breaks a message.
 func FuzzAnnotations(f *testing.F) {
-	f.Add("a;b", "3600", "true", "8000", "endpoint", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
-	f.Add("a:b,c; ;", "1h", "yes", "70000", "", "x\x00\n", " ")
-	f.Add("", "-1", "", "9223372036854775808", "x\x00\n", "", "")
-	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, mode, client, tenant string) {
+	f.Add("a;b", "3600", "true", "8000", "endpoint", "true", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
+	f.Add("a:b,c; ;", "1h", "yes", "70000", "", "1", "x\x00\n", " ")
+	f.Add("", "-1", "", "9223372036854775808", "x\x00\n", "TRUE", "", "")
+	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, mode, binding, client, tenant string) {
 		pod := &Pod{Metadata: metadata{
 			Labels: map[string]string{"azure.workload.identity/use": "true"},
 			Annotations: map[string]string{
@@ -48,6 +49,7 @@ func FuzzAnnotations(f *testing.F) {
 				"azure.workload.identity/inject-proxy-sidecar":             proxy,
 				"azure.workload.identity/proxy-sidecar-port":               port,
 				"azure.workload.identity/proxy-sidecar-mode":               mode,
+				"azure.workload.identity/use-identity-binding":             binding,
 			},
 		}, Spec: spec{Containers: []container{{Name: "a"}}}}
 		sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{

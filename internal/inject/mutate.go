@@ -68,7 +68,7 @@ func (m *mutation) run() error {
 		return err
 	}
 	m.result.Warnings = append(m.id.warnings, m.settings.warnings...)
-	m.result.Token = Token{Audience: m.cfg.audience(), Expiration: m.settings.expiration, File: chain.TokenFile}
+	m.result.Token = Token{Audience: m.audience(), Expiration: m.settings.expiration, File: chain.TokenFile}
 	m.result.Patch = make([]Operation, 0, 8+6*(len(m.pod.Spec.Containers)+len(m.pod.Spec.InitContainers)))
 	m.prepareVariables()
 	m.checkSkipped()
@@ -83,6 +83,14 @@ func (m *mutation) run() error {
 	m.patchCA(volumes)
 	m.report()
 	return nil
+}
+
+// audience of the pod's token.
+func (m *mutation) audience() string {
+	if m.settings.binding {
+		return m.cfg.TokenEndpoint.audience()
+	}
+	return m.cfg.audience()
 }
 
 func (m *mutation) patchContainers(path string, containers []container, volumes []mounted) {
@@ -105,7 +113,7 @@ func (m *mutation) patchContainer(path string, c *container, volumes []mounted) 
 	}
 	m.missing = m.missing[:0]
 	for i := range variables {
-		if v := &variables[i]; !c.hasEnv(v.name) && (v.rival == "" || !c.hasEnv(v.rival)) {
+		if v := &variables[i]; !c.hasEnv(v.name) && !slices.ContainsFunc(v.rivals, c.hasEnv) {
 			m.missing = append(m.missing, v.entry)
 		}
 	}

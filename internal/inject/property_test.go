@@ -37,7 +37,8 @@ func (g generator) container() any {
 	c := g.object(map[string]any{"name": g.pick("a", "b", "c", "azwi-proxy", "azwi-proxy-init"), "image": "i"})
 	if g.chance(70) {
 		c["env"] = g.list(4, func() any {
-			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"), "value": "v"})
+			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
+				"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"), "value": "v"})
 		})
 	}
 	if g.chance(70) {
@@ -83,6 +84,7 @@ func (g generator) pod() map[string]any {
 		"azure.workload.identity/skip-containers":      {"a", "b;c", "azwi-proxy", "nobody"},
 		"azure.workload.identity/proxy-sidecar-port":   {"8000", "9000"},
 		"azure.workload.identity/proxy-sidecar-mode":   {"redirect", "endpoint"},
+		"azure.workload.identity/use-identity-binding": {"true", "false"},
 		"aksess.github.io/local-azure-ca":              {"old"},
 	} {
 		if g.chance(50) {
@@ -115,6 +117,18 @@ func (g generator) config() Config {
 		config.LocalAzure = &LocalAzure{ProxyURL: "http://a:1", CA: []byte("pem")}
 		if g.chance(50) {
 			config.LocalAzure.CA, config.LocalAzure.CAConfigMap = nil, "m"
+		}
+	}
+	if g.chance(50) {
+		config.TokenEndpoint = &TokenEndpoint{ProxyURL: "https://a", SNIName: g.pick("", "b")}
+		switch g.IntN(4) {
+		case 0:
+			config.TokenEndpoint.CAConfigMap = "m"
+		case 1:
+			config.TokenEndpoint.CAData = "pem"
+		case 2:
+			config.TokenEndpoint.CASigner = "s"
+			config.TokenEndpoint.CALabels = &LabelSelector{MatchLabels: map[string]string{}, MatchExpressions: []LabelRequirement{{Key: "k", Operator: "Exists", Values: []string{}}}}
 		}
 	}
 	return config

@@ -43,9 +43,10 @@ type projected struct {
 }
 
 type volumeSource struct {
-	ServiceAccountToken *tokenSource     `json:"serviceAccountToken,omitempty"`
-	ConfigMap           *configMapSource `json:"configMap,omitempty"`
-	DownwardAPI         *downwardSource  `json:"downwardAPI,omitempty"`
+	ServiceAccountToken *tokenSource       `json:"serviceAccountToken,omitempty"`
+	ConfigMap           *configMapSource   `json:"configMap,omitempty"`
+	DownwardAPI         *downwardSource    `json:"downwardAPI,omitempty"`
+	ClusterTrustBundle  *trustBundleSource `json:"clusterTrustBundle,omitempty"`
 }
 
 type tokenSource struct {
@@ -57,6 +58,12 @@ type tokenSource struct {
 type configMapSource struct {
 	Name  string      `json:"name"`
 	Items []keyToPath `json:"items"`
+}
+
+type trustBundleSource struct {
+	SignerName    string         `json:"signerName"`
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+	Path          string         `json:"path"`
 }
 
 type keyToPath struct {
@@ -120,11 +127,17 @@ func (m *mounted) upToDate(p *Pod) bool {
 func (m *mutation) volumes() []mounted {
 	token := func(path string) volumeSource {
 		return volumeSource{ServiceAccountToken: &tokenSource{
-			Audience: m.cfg.audience(), ExpirationSeconds: m.settings.expiration, Path: path,
+			Audience: m.audience(), ExpirationSeconds: m.settings.expiration, Path: path,
 		}}
 	}
 	// Upstream adds the volume even when every container is skipped.
-	current := newMounted(m.pod, VolumeName(m.pod), chain.TokenMountPath, token(chain.TokenPath))
+	sources := []volumeSource{token(chain.TokenPath)}
+	if m.settings.binding {
+		if ca, ok := m.cfg.TokenEndpoint.source(); ok {
+			sources = append(sources, ca)
+		}
+	}
+	current := newMounted(m.pod, VolumeName(m.pod), chain.TokenMountPath, sources...)
 	current.used = true
 	all := append(make([]mounted, 0, 3), current)
 	if !m.cfg.NoOldTokenPath {

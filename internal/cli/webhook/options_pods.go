@@ -2,10 +2,14 @@ package webhook
 
 import (
 	"cmp"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/aksess/aksess/internal/chain"
 	"github.com/aksess/aksess/internal/inject"
@@ -19,6 +23,7 @@ type podFlags struct {
 	localAzure     inject.LocalAzure
 	localAzureCA   string
 	authorityHost  string
+	tokenEndpoint  inject.TokenEndpoint
 }
 
 func (r *raw) pods(flags *flag.FlagSet) {
@@ -35,6 +40,8 @@ func (r *raw) pods(flags *flag.FlagSet) {
 	r.proxyResources, r.initResources = resources(inject.DefaultProxyResources()), resources(inject.DefaultProxyResources())
 	flags.Var(&r.proxyResources, "proxy-resources", "requests and limits of the proxy, `JSON` as in a container")
 	flags.Var(&r.initResources, "proxy-init-resources", "requests and limits of the proxy's init step, likewise `JSON`")
+	flags.StringVar(&r.tokenEndpoint.Suffix, "custom-token-endpoint-annotation-suffix", "", "pods use the endpoint AZURE_KUBERNETES_TOKEN_PROXY by the annotation "+chain.AnnotationUsePrefix+"`SUFFIX` (default "+chain.BindingSuffix+")")
+	flags.StringVar(&r.tokenEndpoint.Audience, "custom-token-endpoint-audience", "", "`audience` of those pods' token (default "+chain.BindingAudience+")")
 	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
 	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
 	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")
@@ -68,10 +75,54 @@ func (r *raw) resolvePods(getenv func(string) string) error {
 	default:
 		return fmt.Errorf("--proxy-sidecar has value %q, expected auto, native or classic: %w", r.sidecar, errUsage)
 	}
+	if err := r.resolveTokenEndpoint(getenv); err != nil {
+		return err
+	}
 	if err := r.resolveLocalAzure(); err != nil {
 		return err
 	}
 	return c.Validate()
+}
+
+// resolveTokenEndpoint reads what upstream reads from the environment too. Its
+// webhook starts without the endpoint itself and injects what no SDK takes.
+func (r *raw) resolveTokenEndpoint(getenv func(string) string) error {
+	e := &r.tokenEndpoint
+	e.ProxyURL, e.SNIName = getenv(chain.EnvKubernetesTokenProxy), getenv(chain.EnvKubernetesSNIName)
+	e.CAData, e.CAConfigMap = getenv(chain.EnvKubernetesCAData), getenv("AZURE_KUBERNETES_CA_CONFIGMAP_NAME")
+	e.CASigner = getenv("AZURE_KUBERNETES_CA_CTB_SIGNER_NAME")
+	if text := getenv("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR"); text != "" {
+		var err error
+		if e.CALabels, err = labelSelector(text); err != nil {
+			return fmt.Errorf("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR: %w", err)
+		}
+	}
+	if e.ProxyURL != "" {
+		r.inject.TokenEndpoint = e
+		return nil
+	}
+	if *e != (inject.TokenEndpoint{}) {
+		return fmt.Errorf("%s is missing, the other settings of the custom token endpoint need it: %w", chain.EnvKubernetesTokenProxy, errUsage)
+	}
+	return nil
+}
+
+// labelSelector checks a selector as the API server would.
+func labelSelector(text string) (*inject.LabelSelector, error) {
+	var theirs metav1.LabelSelector
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&theirs); err != nil {
+		return nil, err
+	}
+	if _, err := metav1.LabelSelectorAsSelector(&theirs); err != nil {
+		return nil, err
+	}
+	ours := &inject.LabelSelector{MatchLabels: theirs.MatchLabels}
+	for _, e := range theirs.MatchExpressions {
+		ours.MatchExpressions = append(ours.MatchExpressions, inject.LabelRequirement{Key: e.Key, Operator: string(e.Operator), Values: e.Values})
+	}
+	return ours, nil
 }
 
 func (r *raw) resolveLocalAzure() error {
