@@ -6,7 +6,6 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
-IMAGES   ?= aksess-webhook aksess wi-api
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
@@ -22,7 +21,7 @@ build: ## build aksess, aksess-webhook, aksess-proxy and the sample application 
 	cd examples/widemo/wi-api && $(BUILD) -o ../../../$(BIN)/wi-api .
 
 images: ## build the container images for amd64 and arm64, with bills of materials, into bin/images
-	cd tools/images && $(GO) run . build -o $(CURDIR)/$(BIN)/images -version $(VERSION) -commit "$(COMMIT)" $(IMAGES)
+	cd tools/images && $(GO) run . build -o $(CURDIR)/$(BIN)/images -version $(VERSION) -commit "$(COMMIT)"
 
 push-images: images ## push them: make push-images REGISTRY=registry.example/aksess
 	cd tools/images && $(GO) run . push -from $(CURDIR)/$(BIN)/images "$(REGISTRY)"
