@@ -3,6 +3,7 @@ package controlplane_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -97,8 +98,9 @@ func connect(t *testing.T, d *controlplane.Driver, spec driver.Spec, groups ...s
 	return connected, text
 }
 
-// token requests a token and holds it against the keys of the issuer.
-func token(t *testing.T, c *cluster.Cluster, spec driver.Spec, key *jose.SigningKey) {
+// token requests a token, holds it against the keys of the issuer, and returns
+// the UID of its service account, which is one of the cluster's data.
+func token(t *testing.T, c *cluster.Cluster, spec driver.Spec, key *jose.SigningKey) (uid string) {
 	t.Helper()
 	got, err := c.Token(t.Context(), "default", "default", audience, time.Hour)
 	if err != nil {
@@ -119,6 +121,15 @@ func token(t *testing.T, c *cluster.Cluster, spec driver.Spec, key *jose.Signing
 	if claims.Issuer != spec.IssuerURL || claims.Subject != "system:serviceaccount:default:default" || !slices.Equal(claims.Audience, []string{audience}) {
 		t.Errorf("claims: got %+v, want the issuer %s", claims, spec.IssuerURL)
 	}
+	var kubernetes struct {
+		Of struct {
+			ServiceAccount struct{ UID string }
+		} `json:"kubernetes.io"`
+	}
+	if err := json.Unmarshal(verified.Claims, &kubernetes); err != nil || kubernetes.Of.ServiceAccount.UID == "" {
+		t.Errorf("claims: got %s, %v, want the service account's UID", verified.Claims, err)
+	}
+	return kubernetes.Of.ServiceAccount.UID
 }
 
 func eventually(t *testing.T, what string, check func() error) {
@@ -194,7 +205,7 @@ func TestControlPlane(t *testing.T) {
 	t.Logf("ready after %v", time.Since(began).Round(time.Millisecond))
 	admin, config := connect(t, d, spec, driver.SystemMasters)
 	address := serverLine.FindString(string(config))
-	token(t, admin, spec, key)
+	uid := token(t, admin, spec, key)
 	if _, err := admin.ServiceAccount(t.Context(), "kube-system", "default"); err != nil {
 		t.Error(err)
 	}
@@ -244,7 +255,9 @@ func TestControlPlane(t *testing.T) {
 	if string(other) != string(config) {
 		t.Error("the kubeconfig is another one after a restart")
 	}
-	token(t, again, rotated, next)
+	if got := token(t, again, rotated, next); got != uid {
+		t.Errorf("service account after a restart: got %s, want %s: the data are others", got, uid)
+	}
 	token(t, admin, rotated, next) // the old connection's certificate
 	if err := second.Start(t.Context(), newSpec(t, key, next)); err != nil {
 		t.Fatalf("with another key: %v", err)
