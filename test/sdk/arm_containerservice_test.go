@@ -70,7 +70,5 @@ func testAgentPools(t *testing.T, m *manager, group string) {
 		t.Errorf("got %d pools, want 2", len(list))
 	}
 	done(client.BeginDelete(ctx, group, "arm-aks", "work", nil))(t)
-	if _, err := client.Get(ctx, group, "arm-aks", "work", nil); err == nil {
-		t.Error("a deleted pool: got it")
-	}
+	refused(client.Get(ctx, group, "arm-aks", "work", nil))(t, 404, "ResourceNotFound")
 }
