@@ -17,6 +17,9 @@ const (
 	AnnotationInjectProxySidecar = "azure.workload.identity/inject-proxy-sidecar"             // on the pod
 	AnnotationProxySidecarPort   = "azure.workload.identity/proxy-sidecar-port"               // on the pod
 
+	// AnnotationClientIDs lists further identities of a service account under
+	// names, "storage=GUID,vault=GUID". Upstream has nothing like it.
+	AnnotationClientIDs = "azure.workload.identity/client-ids"
 	// AnnotationProxySidecarMode says how programs reach the proxy: "redirect" or
 	// "endpoint". It is on the pod; upstream has nothing like it.
 	AnnotationProxySidecarMode = "azure.workload.identity/proxy-sidecar-mode"
@@ -35,7 +38,7 @@ const (
 
 // Environment variables that Azure's SDKs read for workload identity.
 const (
-	EnvClientID           = "AZURE_CLIENT_ID"
+	EnvClientID           = "AZURE_CLIENT_ID" // EnvClientID_NAME holds a further identity's
 	EnvTenantID           = "AZURE_TENANT_ID"
 	EnvFederatedTokenFile = "AZURE_FEDERATED_TOKEN_FILE"
 	EnvAuthorityHost      = "AZURE_AUTHORITY_HOST"

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,7 +57,7 @@ Ends with the program's exit code; signals are passed on to it.`,
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default as kubectl)")
 	flags.StringVar(&f.context, "context", "", "context of the kubeconfig")
 	flags.StringVar(&f.cluster, "cluster", "", "a cluster of the running local Azure, by name, instead of a kubeconfig")
-	flags.StringVar(&f.clientID, "client-id", "", "client id of the identity, instead of the service account's annotation")
+	flags.StringVar(&f.clientID, "client-id", "", "client id of the identity, or its name in annotation client-ids, instead of the service account's annotation client-id")
 	flags.StringVar(&f.tenantID, "tenant-id", "", "tenant when the service account names none")
 	flags.StringVar(&f.authority, "authority-host", "", "token service (default "+chain.PublicAuthorityHost+")")
 	flags.StringVar(&f.audience, "audience", chain.TokenAudience, "audience of the token")
@@ -169,7 +170,11 @@ func (f execFlags) variables(sa inject.ServiceAccount, local *running) ([]inject
 		annotations[name] = value
 	}
 	if f.clientID != "" {
-		annotations[chain.AnnotationClientID] = f.clientID
+		clientID, err := f.chosenClient(sa)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		annotations[chain.AnnotationClientID] = clientID
 	}
 	sa.Annotations = annotations
 	config := inject.Config{TenantID: f.tenantID, AuthorityHost: f.authority, Audience: f.audience}
@@ -192,6 +197,27 @@ func (f execFlags) variables(sa inject.ServiceAccount, local *running) ([]inject
 		}
 	}
 	return variables, warnings, time.Duration(seconds) * time.Second, nil
+}
+
+// chosenClient is what --client-id says: a client id, or the name of one of the
+// service account's identities.
+func (f execFlags) chosenClient(sa inject.ServiceAccount) (string, error) {
+	if chain.IsGUID(f.clientID) {
+		return f.clientID, nil
+	}
+	identities, err := inject.Identities(sa)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, identity := range identities {
+		if identity.Name != "" && identity.Name == f.clientID {
+			return identity.ClientID, nil
+		}
+		names = append(names, identity.Name)
+	}
+	return "", fmt.Errorf("--client-id has value %q: expected a GUID, or one of the names in annotation %s of service account %s/%s: %q",
+		f.clientID, chain.AnnotationClientIDs, sa.Namespace, sa.Name, slices.DeleteFunc(names, func(name string) bool { return name == "" }))
 }
 
 // execEnviron is this process's environment with the injected variables, and

@@ -115,6 +115,21 @@ func TestExecOnAzure(t *testing.T) {
 	}
 }
 
+// TestExecSeveralIdentities: each has its variable, and --client-id takes a name.
+func TestExecSeveralIdentities(t *testing.T) {
+	const vault = "44444444-4444-4444-4444-444444444444"
+	cluster := startExecCluster(t, annotated("client-id", testClient, "tenant-id", testTenant, "client-ids", "vault="+vault))
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{"unnamed": {nil, testClient}, "named": {[]string{"--client-id", "vault"}, vault}} {
+		got := cluster.exec(t, append(c.args, "sa/wi-demo-sa", "--", "sh", "-c", `echo $AZURE_CLIENT_ID $AZURE_CLIENT_ID_VAULT`)...)
+		if want := c.want + " " + vault + "\n"; got.code != 0 || got.stdout != want || !strings.Contains(got.stderr, "client id "+c.want) {
+			t.Errorf("%s: got exit code %d, %q and %q, want %q", name, got.code, got.stdout, got.stderr, want)
+		}
+	}
+}
+
 func TestExecRefuses(t *testing.T) {
 	good := annotated("client-id", testClient, "tenant-id", testTenant)
 	for _, c := range []struct {
@@ -130,6 +145,8 @@ func TestExecRefuses(t *testing.T) {
 		{"no_program", good, []string{"sa/wi-demo-sa", "--", "/"}, 126, `running "/"`},
 		{"client_id", annotated("client-id", "x"), []string{"sa/wi-demo-sa", "--", "true"}, 125, "azure.workload.identity/client-id"},
 		{"expiration", good + "," + annotated("service-account-token-expiration", "5"), []string{"sa/wi-demo-sa", "--", "true"}, 125, `is "5"; it must be between 3600 and 86400`},
+		{"no_such_name", good + "," + annotated("client-ids", "vault="+testTenant), []string{"--client-id", "volt", "sa/wi-demo-sa", "--", "true"}, 125, `["vault"]`},
+		{"bad_names", good + "," + annotated("client-ids", "vault"), []string{"sa/wi-demo-sa", "--", "true"}, 125, `entry "vault"`},
 		{"killed", good, []string{"sa/wi-demo-sa", "--", "sh", "-c", "kill -9 $$"}, 128 + 9, "running as"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,7 +39,7 @@ func parseSettings(p *Pod, sa ServiceAccount, cfg Config) (podSettings, error) {
 	if err := s.parseBinding(annotations, cfg); err != nil {
 		return s, err
 	}
-	for _, key := range [...]string{chain.AnnotationClientID, chain.AnnotationTenantID} {
+	for _, key := range accountAnnotations() {
 		if _, ok := annotations[key]; ok {
 			s.warnings = append(s.warnings, "annotation "+key+" has no effect on a pod: it belongs on the service account")
 		}

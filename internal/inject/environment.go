@@ -26,7 +26,7 @@ func Environment(sa ServiceAccount, cfg Config) ([]EnvVar, []string, error) {
 		return nil, nil, err
 	}
 	warnings := id.warnings
-	if id.clientID == "" {
+	if id.nameless() {
 		warnings = append(warnings, id.missingClient(sa))
 	}
 	if id.tenantID == "" {
@@ -89,7 +89,7 @@ func (m *mutation) setEndpoint() {
 }
 
 func (id identity) environment(cfg Config) []EnvVar {
-	variables := make([]EnvVar, 0, 4)
+	variables := make([]EnvVar, 0, 4+len(id.others))
 	for _, v := range [...]EnvVar{
 		{chain.EnvClientID, id.clientID},
 		{chain.EnvTenantID, id.tenantID},
@@ -99,6 +99,9 @@ func (id identity) environment(cfg Config) []EnvVar {
 		if v.Value != "" {
 			variables = append(variables, v)
 		}
+	}
+	for _, other := range id.others {
+		variables = append(variables, EnvVar{other.Variable, other.ClientID})
 	}
 	return variables
 }

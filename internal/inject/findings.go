@@ -32,7 +32,7 @@ func strayCredentials() [2]string {
 func (m *mutation) observe(c *container) {
 	f := &m.findings
 	f.visited++
-	if m.id.clientID == "" && !c.hasEnv(chain.EnvClientID) {
+	if m.id.nameless() && !c.hasEnv(chain.EnvClientID) {
 		f.withoutClient = append(f.withoutClient, c.Name)
 	}
 	if m.id.tenantID == "" && !c.hasEnv(chain.EnvTenantID) {

@@ -37,10 +37,10 @@ func FuzzReview(f *testing.F) {
 // FuzzAnnotations: every annotation is taken or refused with a message that
 // names it, and no value breaks a message.
 func FuzzAnnotations(f *testing.F) {
-	f.Add("a;b", "3600", "true", "8000", "endpoint", "true", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com")
-	f.Add("a:b,c; ;", "1h", "yes", "70000", "", "1", "x\x00\n", " ")
-	f.Add("", "-1", "", "9223372036854775808", "x\x00\n", "TRUE", "", "")
-	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, mode, binding, client, tenant string) {
+	f.Add("a;b", "3600", "true", "8000", "endpoint", "true", "33333333-3333-3333-3333-333333333333", "contoso.onmicrosoft.com", "storage=33333333-3333-3333-3333-333333333333")
+	f.Add("a:b,c; ;", "1h", "yes", "70000", "", "1", "x\x00\n", " ", "a-b=,A_B=x\x00\n;=")
+	f.Add("", "-1", "", "9223372036854775808", "x\x00\n", "TRUE", "", "", "")
+	f.Fuzz(func(t *testing.T, skip, expiration, proxy, port, mode, binding, client, tenant, clients string) {
 		pod := &Pod{Metadata: metadata{
 			Labels: map[string]string{"azure.workload.identity/use": "true"},
 			Annotations: map[string]string{
@@ -53,8 +53,9 @@ func FuzzAnnotations(f *testing.F) {
 			},
 		}, Spec: spec{Containers: []container{{Name: "a"}}}}
 		sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{
-			"azure.workload.identity/client-id": client,
-			"azure.workload.identity/tenant-id": tenant,
+			"azure.workload.identity/client-id":  client,
+			"azure.workload.identity/tenant-id":  tenant,
+			"azure.workload.identity/client-ids": clients,
 		}}
 		result, err := pod.Mutate(sa, Config{Proxy: Proxy{Image: "p", InitImage: "i"}})
 		messages := result.Warnings

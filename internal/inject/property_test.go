@@ -37,7 +37,7 @@ func (g generator) container() any {
 	c := g.object(map[string]any{"name": g.pick("a", "b", "c", "azwi-proxy", "azwi-proxy-init"), "image": "i"})
 	if g.chance(70) {
 		c["env"] = g.list(4, func() any {
-			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
+			return g.object(map[string]any{"name": g.pick("A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_ID_A", "HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
 				"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"), "value": "v"})
 		})
 	}
@@ -138,7 +138,10 @@ func (g generator) config() Config {
 // nothing that was there is gone.
 func TestMutateRandomPods(t *testing.T) {
 	const pods = 2_000
-	sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{"azure.workload.identity/client-id": "33333333-3333-3333-3333-333333333333"}}
+	const guid = "33333333-3333-3333-3333-333333333333"
+	sa := ServiceAccount{Namespace: "n", Name: "s", Annotations: map[string]string{
+		"azure.workload.identity/client-id": guid, "azure.workload.identity/client-ids": "a=" + guid + ",b=" + guid,
+	}}
 	for seed := range uint64(pods) {
 		g := generator{rand.New(rand.NewPCG(seed, 0))}
 		raw, err := json.Marshal(g.pod())

@@ -26,10 +26,25 @@ type ServiceAccounts interface {
 // ErrNotFound is returned, possibly wrapped, for a service account that does not exist.
 var ErrNotFound = errors.New("service account not found")
 
-// ServiceAccountAnnotations returns the keys that [Mutate] and [Environment]
-// read from a service account. A cache needs to keep no others.
+// ServiceAccountAnnotations returns the keys that this package reads from a
+// service account. A cache needs to keep no others.
 func ServiceAccountAnnotations() []string {
-	return []string{chain.AnnotationClientID, chain.AnnotationTenantID, chain.AnnotationTokenExpiration}
+	own := [...]string{chain.AnnotationClientID, chain.AnnotationTenantID, chain.AnnotationTokenExpiration, chain.AnnotationClientIDs}
+	pods := podAnnotations()
+	return append(own[:], pods[:]...)
+}
+
+// podAnnotations are read from pods only. On a service account they are worth a warning.
+func podAnnotations() [5]string {
+	return [...]string{
+		chain.AnnotationInjectProxySidecar, chain.AnnotationProxySidecarPort, chain.AnnotationProxySidecarMode,
+		chain.AnnotationSkipContainers, chain.AnnotationUsePrefix + chain.BindingSuffix,
+	}
+}
+
+// accountAnnotations are read from service accounts only.
+func accountAnnotations() [3]string {
+	return [...]string{chain.AnnotationClientID, chain.AnnotationTenantID, chain.AnnotationClientIDs}
 }
 
 func (sa ServiceAccount) String() string {
@@ -38,8 +53,9 @@ func (sa ServiceAccount) String() string {
 
 // identity is what a service account's annotations say, checked.
 type identity struct {
-	clientID string // "" when the service account names none
-	tenantID string // "" when neither the service account nor the cluster names one
+	clientID string     // "" when the service account names none
+	others   []Identity // under names
+	tenantID string     // "" when neither the service account nor the cluster names one
 	warnings []string
 }
 
@@ -48,6 +64,15 @@ func identify(sa ServiceAccount, cfg Config) (identity, error) {
 	if id.clientID != "" && !chain.IsGUID(id.clientID) {
 		return id, invalid("annotation %s of service account %s has value %s: expected a GUID, the client id of a managed identity or an application",
 			chain.AnnotationClientID, sa, quote(id.clientID))
+	}
+	var err error
+	if id.others, err = parseIdentities(sa); err != nil {
+		return id, err
+	}
+	for _, key := range podAnnotations() {
+		if _, misplaced := sa.Annotations[key]; misplaced {
+			id.warnings = append(id.warnings, "annotation "+key+" of service account "+sa.String()+" has no effect there: it belongs on the pod")
+		}
 	}
 	tenant, annotated := sa.Annotations[chain.AnnotationTenantID]
 	switch {
@@ -63,6 +88,10 @@ func identify(sa ServiceAccount, cfg Config) (identity, error) {
 	}
 	return id, nil
 }
+
+// nameless reports whether the service account names no identity at all. One
+// that names its identities apart may do without AZURE_CLIENT_ID.
+func (id identity) nameless() bool { return id.clientID == "" && len(id.others) == 0 }
 
 func (id identity) missingTenant(sa ServiceAccount) string {
 	return "no tenant: service account " + sa.String() + " has no annotation " + chain.AnnotationTenantID +

@@ -130,7 +130,7 @@ func (s *ServiceAccounts) Ready() error {
 }
 
 // Get implements [inject.ServiceAccounts]. A service account that the cache
-// does not know, or knows without a client id, is read from the cluster: both
+// does not know, or knows without an identity, is read from the cluster: both
 // may have come into being a moment before their pod.
 func (s *ServiceAccounts) Get(ctx context.Context, namespace, name string) (inject.ServiceAccount, error) {
 	cached, known, err := s.informer.GetStore().GetByKey(namespace + "/" + name)
@@ -140,7 +140,7 @@ func (s *ServiceAccounts) Get(ctx context.Context, namespace, name string) (inje
 	var account inject.ServiceAccount
 	if object, ok := cached.(*metav1.PartialObjectMetadata); known && ok {
 		account = inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: object.Annotations}
-		if account.Annotations[chain.AnnotationClientID] != "" {
+		if account.Annotations[chain.AnnotationClientID] != "" || account.Annotations[chain.AnnotationClientIDs] != "" {
 			return account, nil
 		}
 	}

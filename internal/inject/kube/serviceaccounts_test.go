@@ -90,8 +90,12 @@ func reads(client *fake.FakeMetadataClient) int {
 
 func TestGetFromCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := fakeClient(t, account("wi-demo-sa", map[string]string{chain.AnnotationClientID: clientID, "other": "x"}))
+		client := fakeClient(t, account("wi-demo-sa", map[string]string{chain.AnnotationClientID: clientID, "other": "x"}),
+			account("several", map[string]string{chain.AnnotationClientIDs: "a=" + clientID}))
 		accounts := filled(t, client)
+		if got, err := accounts.Get(t.Context(), "widemo", "several"); err != nil || len(got.Annotations) != 1 {
+			t.Errorf("several identities: got %v, %v, want one annotation", got, err)
+		}
 		got, err := accounts.Get(t.Context(), "widemo", "wi-demo-sa")
 		want := map[string]string{chain.AnnotationClientID: clientID}
 		if err != nil || got.Namespace != "widemo" || got.Name != "wi-demo-sa" || !maps.Equal(got.Annotations, want) {
