@@ -51,6 +51,29 @@ func TestBuiltinRoles(t *testing.T) {
 	}
 }
 
+// TestConditionsNameRoles: a role that limits what its holders may assign names
+// roles that are there.
+func TestConditionsNameRoles(t *testing.T) {
+	ids := map[string]bool{}
+	for _, role := range BuiltinRoles() {
+		ids[strings.ReplaceAll(role.ID, "-", "")] = true
+	}
+	named := regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	count := 0
+	for _, role := range BuiltinRoles() {
+		for _, p := range role.Permissions {
+			for _, id := range named.FindAllString(strings.ReplaceAll(p.Condition, "-", ""), -1) {
+				if count++; !ids[id] {
+					t.Errorf("role %q: its condition names the role %s, which is not there", role.Name, id)
+				}
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("no condition names a role")
+	}
+}
+
 // TestBuiltinPermissions: each pattern is one that Azure could hold, and is there once in its list.
 func TestBuiltinPermissions(t *testing.T) {
 	form := regexp.MustCompile(`^(\*|\*/read|Microsoft\.[A-Za-z]+(/[A-Za-z0-9.*]+)+)$`)
@@ -93,6 +116,8 @@ func TestLeastRole(t *testing.T) {
 		{Action{"Microsoft.Storage/storageAccounts/queueServices/queues/messages/write", true}, "Storage Queue Data Contributor"},
 		{writeVault, "Key Vault Contributor"},
 		{writeAssign, "Role Based Access Control Administrator"},
+		{Action{"Microsoft.Authorization/locks/write", false}, "Locks Contributor"},
+		{Action{"Microsoft.Storage/storageAccounts/objectReplicationPolicies/read", false}, "Storage Account Backup Contributor"},
 		{Action{"Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", false}, "Managed Identity Operator"},
 		{Action{"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write", false}, "Managed Identity Federated Identity Credential Contributor"},
 		{Action{"Microsoft.ContainerService/managedClusters/listClusterUserCredential/action", false}, "Azure Kubernetes Service Cluster User Role"},
