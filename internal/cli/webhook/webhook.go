@@ -195,7 +195,7 @@ func (p *program) tasks() []func(context.Context) {
 
 func (p *program) reviewServer() *http.Server {
 	return &http.Server{
-		Handler:   inject.NewHandler(p.config, p.accounts, p.log),
+		Handler:   p.withWarner(inject.NewHandler(p.config, p.accounts, p.log)),
 		TLSConfig: &tls.Config{MinVersion: p.opts.tlsMinVersion, GetCertificate: p.certs.GetCertificate},
 		// API servers use HTTP/1.1 for webhooks, to spread over replicas (kubernetes/kubernetes#75791).
 		Protocols:         http1(),
