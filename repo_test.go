@@ -185,6 +185,7 @@ var onlyImporters = []struct {
 }{
 	{"github.com/go-jose/go-jose", []string{"internal/jose"}, "what a signature is checked against is decided in one place"},
 	{"k8s.io/client-go", []string{"internal/cluster", "internal/inject/kube", "internal/cli/webhook"}, "Kubernetes' client is large, and only what talks to a cluster needs it"},
+	{"github.com/prometheus/client_golang", []string{"internal/inject/metrics"}, "what is measured is told by hooks, so that the rest can do without"},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}, "the store is a boundary"},
 	{"github.com/spf13/cobra", []string{"internal/cli"}, "flags are read on the command line only"},
 	{"github.com/google/nftables", []string{"internal/imds/redirect"}, "what the kernel is told is decided in one place"},

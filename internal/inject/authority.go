@@ -18,18 +18,38 @@ import (
 	"time"
 )
 
-// Life of the certificates. Both are renewed after two thirds of it.
-const (
-	authorityLife = 365 * 24 * time.Hour
-	leafLife      = 30 * 24 * time.Hour
-	// authorityOverlap is how long a new authority is published before it signs:
-	// long enough for every API server to have seen the new bundle.
-	authorityOverlap = 7 * 24 * time.Hour
-	// clockSkew is how far an API server's clock may be behind.
-	clockSkew = time.Hour
-)
+// clockSkew is how far an API server's clock may be behind.
+const clockSkew = time.Hour
 
 const authorityName = "aksess-webhook"
+
+// Lives says how long certificates live. The zero value is [DefaultLives].
+type Lives struct {
+	Authority time.Duration // of an authority; renewed after two thirds of it
+	Leaf      time.Duration // of a serving certificate; likewise
+	// Overlap is how long a new authority is published before it signs, so that
+	// every API server has seen it, and how long the one before stays published
+	// after that, so that every replica has changed its certificate.
+	Overlap time.Duration
+}
+
+// DefaultLives returns a year for authorities, a month for serving
+// certificates and a week of overlap.
+func DefaultLives() Lives {
+	const day = 24 * time.Hour
+	return Lives{Authority: 365 * day, Leaf: 30 * day, Overlap: 7 * day}
+}
+
+// Validate reports lives that leave no time to change an authority.
+func (l Lives) Validate() error {
+	switch {
+	case l.Authority < time.Minute || l.Leaf < time.Minute:
+		return fmt.Errorf("certificates live %s and %s, expected a minute or more", l.Authority, l.Leaf)
+	case l.Overlap < 0 || l.Overlap > l.Authority/4:
+		return fmt.Errorf("an overlap of %s does not fit authorities that live %s: expected at most a quarter of it", l.Overlap, l.Authority)
+	}
+	return nil
+}
 
 // authority is a certificate authority and its key.
 type authority struct {
@@ -37,17 +57,17 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// newAuthority makes an authority that can vouch for these names and no others:
-// whoever steals its key can impersonate this webhook only.
-func newAuthority(names []string, now time.Time) (*authority, error) {
-	dns, ips := splitHosts(names)
+// newAuthority makes an authority that can vouch for the policy's names and no
+// others: whoever steals its key can impersonate this webhook only.
+func newAuthority(p policy, now time.Time) (*authority, error) {
+	dns, ips := splitHosts(p.names)
 	if len(dns) == 0 {
 		return nil, errors.New("the certificate needs a DNS name: an authority without one could vouch for any")
 	}
 	template := &x509.Certificate{
-		Subject:                     pkix.Name{CommonName: authorityName},
+		Subject:                     pkix.Name{CommonName: authorityName, Organization: p.owner()},
 		NotBefore:                   now.Add(-clockSkew),
-		NotAfter:                    now.Add(authorityLife),
+		NotAfter:                    now.Add(p.lives.Authority),
 		KeyUsage:                    x509.KeyUsageCertSign,
 		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		IsCA:                        true,
@@ -72,15 +92,15 @@ func newAuthority(names []string, now time.Time) (*authority, error) {
 	return a, err
 }
 
-// leaf makes a serving certificate for the names.
-func (a *authority) leaf(names []string, now time.Time) (*tls.Certificate, error) {
-	dns, ips := splitHosts(names)
-	notAfter := now.Add(leafLife)
+// leaf makes a serving certificate for the policy's names.
+func (a *authority) leaf(p policy, now time.Time) (*tls.Certificate, error) {
+	dns, ips := splitHosts(p.names)
+	notAfter := now.Add(p.lives.Leaf)
 	if notAfter.After(a.certificate.NotAfter) {
 		notAfter = a.certificate.NotAfter
 	}
 	certificate, key, err := issue(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: names[0]},
+		Subject:     pkix.Name{CommonName: p.names[0]},
 		NotBefore:   now.Add(-clockSkew),
 		NotAfter:    notAfter,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
@@ -161,8 +181,12 @@ func normalize(names []string) []string {
 
 // due is when a certificate is to be renewed.
 func due(certificate *x509.Certificate) time.Time {
-	life := certificate.NotAfter.Sub(certificate.NotBefore)
+	life := certificate.NotAfter.Sub(certificate.NotBefore) - clockSkew
 	return certificate.NotAfter.Add(-life / 3)
+}
+
+func validAt(certificate *x509.Certificate, now time.Time) bool {
+	return !now.Before(certificate.NotBefore) && now.Before(certificate.NotAfter)
 }
 
 func encodeCertificates(certificates ...*x509.Certificate) []byte {

@@ -60,7 +60,7 @@ func demoConfig() Config { return Config{TenantID: "22222222-2222-2222-2222-2222
 
 func BenchmarkReview(b *testing.B) {
 	body := benchReview()
-	h := NewHandler(demoConfig, demoAccounts(), slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: demoAccounts(), Log: slog.New(slog.NewJSONHandler(io.Discard, nil))})
 	b.Run("Handler", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
@@ -142,7 +142,7 @@ func ceiling(w http.ResponseWriter, r *http.Request) {
 
 func TestReviewAllocations(t *testing.T) {
 	body := benchReview()
-	h := NewHandler(demoConfig, demoAccounts(), slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: demoAccounts(), Log: slog.New(slog.NewJSONHandler(io.Discard, nil))})
 	got := testing.AllocsPerRun(100, func() { h.ServeHTTP(httptest.NewRecorder(), newReviewRequest(body)) })
 	if got > 300 {
 		t.Errorf("got %.0f allocations for one review, want at most 300", got)

@@ -14,20 +14,28 @@ import (
 
 // CertificatesConfig says for whom certificates are made and where they are kept.
 type CertificatesConfig struct {
-	Names []string         // DNS names and addresses that API servers use; at least one DNS name
+	Names []string         // DNS names and addresses that API servers use, their first choice first; at least one DNS name
+	Lives Lives            // DefaultLives when zero
 	Store CertificateStore // *MemoryCertificates when nil
-	Now   func() time.Time // time.Now when nil
-	Log   *slog.Logger     // discarded when nil
+	// SharedStore names a store that several replicas use, see [MergeBundle].
+	SharedStore string
+	// Publish tells API servers to trust the bundle, if they do not yet, and
+	// returns nil once that has been confirmed. Nil: somebody else sees to it.
+	Publish func(ctx context.Context, bundle []byte) error
+	Look    Bell             // rung when the store or what was published may have changed; may be nil
+	Changed func()           // called after the served certificate or the bundle has changed; may be nil
+	Now     func() time.Time // time.Now when nil
+	Log     *slog.Logger     // discarded when nil
 }
 
 // Certificates makes the webhook's serving certificate, renews it before it
 // expires and changes the authority behind it without a moment in which an API
 // server trusts the wrong one. All methods may be called at the same time.
 type Certificates struct {
-	config  CertificatesConfig
-	rotate  sync.Mutex
-	served  atomic.Pointer[rotation]
-	changed chan struct{}
+	config CertificatesConfig
+	policy policy
+	rotate sync.Mutex
+	served atomic.Pointer[rotation]
 }
 
 // NewCertificates returns certificates that are made at the first [Certificates.Rotate].
@@ -35,34 +43,45 @@ func NewCertificates(config CertificatesConfig) *Certificates {
 	if config.Store == nil {
 		config.Store = new(MemoryCertificates)
 	}
+	if config.Publish == nil {
+		config.Publish = func(context.Context, []byte) error { return nil }
+	}
+	if config.Changed == nil {
+		config.Changed = func() {}
+	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	config.Names = normalize(config.Names)
-	return &Certificates{config: config, changed: make(chan struct{}, 1)}
+	if config.Lives == (Lives{}) {
+		config.Lives = DefaultLives()
+	}
+	return &Certificates{
+		config: config,
+		policy: policy{names: normalize(config.Names), lives: config.Lives, store: config.SharedStore},
+	}
 }
 
 // GetCertificate is for [tls.Config]: a renewed certificate is served to the next connection.
 func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if served := c.served.Load(); served != nil {
+	if served := c.served.Load(); served != nil && served.leaf != nil {
 		return served.leaf, nil
 	}
-	return nil, errors.New("certificates are not ready yet")
+	return nil, errNoCertificate
 }
+
+// errNoCertificate is the answer to a client that comes too early.
+var errNoCertificate = errors.New("certificates are not ready yet")
 
 // Ready returns nil when there is a certificate to serve that has not expired.
 func (c *Certificates) Ready() error {
-	served := c.served.Load()
-	if served == nil {
-		return errors.New("certificates are not ready yet")
+	leaf, err := c.GetCertificate(nil)
+	if err != nil {
+		return err
 	}
-	if !c.config.Now().Before(served.leaf.Leaf.NotAfter) {
-		return errors.New("the serving certificate has expired")
-	}
-	return nil
+	return readyUntil(leaf, c.config.Now())
 }
 
 // Bundle returns what an API server must trust, PEM: the authority in use, the
@@ -74,13 +93,10 @@ func (c *Certificates) Bundle() []byte {
 	return nil
 }
 
-// Changed receives after the bundle has changed. It holds one signal, so one
-// receiver misses nothing.
-func (c *Certificates) Changed() <-chan struct{} { return c.changed }
-
 // Rotate does what is due now and returns when to call it next. It takes over
 // what another replica has stored. After an error the certificates served so
-// far stay in use.
+// far stay in use; an error of Publish does not keep it from renewing what API
+// servers trust already.
 func (c *Certificates) Rotate(ctx context.Context) (time.Time, error) {
 	c.rotate.Lock()
 	defer c.rotate.Unlock()
@@ -98,64 +114,101 @@ func (c *Certificates) rotateOnce(ctx context.Context) (time.Time, error) {
 	if err != nil && !errors.Is(err, ErrNoCertificates) {
 		return time.Time{}, fmt.Errorf("loading certificates: %w", err)
 	}
-	var have rotation
-	if err == nil {
-		if have, err = decodeRotation(stored.Files); err != nil {
-			c.config.Log.Warn("stored certificates are unusable, new ones are made", "error", err)
+	have, err := decodeRotation(stored.Files)
+	if err != nil {
+		c.config.Log.Warn("stored certificates are unusable, new ones are made", "error", err)
+	}
+	next, changed, err := have.prepare(c.policy, c.config.Now())
+	if err != nil {
+		return time.Time{}, err
+	}
+	if changed { // before anybody is told to trust it
+		if stored, err = c.save(ctx, stored, next); err != nil {
+			return time.Time{}, err
 		}
 	}
-	next, changed, err := have.step(c.config.Names, c.config.Now())
+	publishErr := c.config.Publish(ctx, next.bundle())
+	next, changed, err = next.advance(c.policy, c.config.Now(), publishErr == nil)
 	if err != nil {
 		return time.Time{}, err
 	}
 	if changed {
-		if stored.Files, err = next.encode(); err != nil {
+		if _, err = c.save(ctx, stored, next); err != nil {
 			return time.Time{}, err
-		}
-		if err := c.config.Store.Save(ctx, stored); err != nil {
-			return time.Time{}, fmt.Errorf("storing certificates: %w", err)
 		}
 	}
 	c.serve(&next)
-	return next.wake(), nil
+	if publishErr != nil {
+		return time.Time{}, fmt.Errorf("publishing the CA bundle: %w", publishErr)
+	}
+	return next.wake(c.policy, c.config.Now()), nil
+}
+
+func (c *Certificates) save(ctx context.Context, stored StoredCertificates, next rotation) (StoredCertificates, error) {
+	var err error
+	if stored.Files, err = next.encode(); err != nil {
+		return stored, err
+	}
+	if stored.Version, err = c.config.Store.Save(ctx, stored); err != nil {
+		return stored, fmt.Errorf("storing certificates: %w", err)
+	}
+	return stored, nil
 }
 
 func (c *Certificates) serve(next *rotation) {
 	before := c.served.Swap(next)
-	if before == nil || !bytes.Equal(before.leaf.Leaf.Raw, next.leaf.Leaf.Raw) {
-		c.config.Log.Info("serving certificate", "serial", next.leaf.Leaf.SerialNumber.Text(16),
-			"names", c.config.Names, "notAfter", next.leaf.Leaf.NotAfter)
+	newLeaf := next.leaf != nil && (before == nil || before.leaf == nil || !before.leaf.Leaf.Equal(next.leaf.Leaf))
+	if newLeaf {
+		c.config.Log.Info("certificate made", "serial", next.leaf.Leaf.SerialNumber.Text(16),
+			"names", c.policy.names, "notAfter", next.leaf.Leaf.NotAfter)
 	}
-	if before == nil || !bytes.Equal(before.bundle(), next.bundle()) {
-		select {
-		case c.changed <- struct{}{}:
-		default:
-		}
+	if newLeaf || before == nil || !bytes.Equal(before.bundle(), next.bundle()) {
+		c.config.Changed()
 	}
 }
 
-// Run rotates until the context is done. It looks at the store every hour at
-// the latest, where another replica may have rotated.
+// Pauses of Run.
+const (
+	rotateLongest  = time.Hour // a look at the store even if nothing rings
+	rotateRetry    = 2 * time.Second
+	rotateShortest = 50 * time.Millisecond // however often it is rung
+)
+
+// Run rotates until the context is done: when something is due, when the bell
+// rings, and every hour.
 func (c *Certificates) Run(ctx context.Context) {
-	const longest, retry = time.Hour, 10 * time.Second
+	lastError := ""
 	for {
-		pause := longest
+		pause, text := rotateLongest, ""
 		wake, err := c.Rotate(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			c.config.Log.Error("rotating certificates", "error", err, "retry", retry.String())
-			pause = retry
-		case wake.Sub(c.config.Now()) < pause:
-			pause = max(wake.Sub(c.config.Now()), time.Second)
+			pause, text = rotateRetry, err.Error()
+			if text != lastError { // once, not every two seconds
+				c.config.Log.Warn("rotating certificates, trying again", "error", err)
+			}
+		default:
+			pause = max(min(wake.Sub(c.config.Now()), pause), rotateShortest)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		lastError = text
+		if !sleepOrLook(ctx, rotateShortest, nil) || !sleepOrLook(ctx, pause-rotateShortest, c.config.Look) {
 			return
-		case <-timer.C:
 		}
 	}
+}
+
+// sleepOrLook waits until the time is over or the bell rings. It returns false
+// once the context is done.
+func sleepOrLook(ctx context.Context, pause time.Duration, look Bell) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-look:
+	case <-timer.C:
+	}
+	return true
 }

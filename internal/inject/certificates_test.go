@@ -16,6 +16,9 @@ import (
 // serviceNames are the names of a certificate in these tests.
 var serviceNames = []string{"aksess-webhook.aksess-system.svc", "localhost", "127.0.0.1", "::1"}
 
+// servicePolicy is what [NewCertificates] makes of them.
+var servicePolicy = policy{names: serviceNames, lives: DefaultLives()}
+
 // clock is moved by the test.
 type clock struct{ at atomic.Int64 }
 
@@ -103,7 +106,7 @@ func TestRotationAuthorityIsConstrained(t *testing.T) {
 	}
 	stolen := c.served.Load().current
 	for _, name := range []string{"kubernetes.default.svc", "10.0.0.1", "login.microsoftonline.com"} {
-		leaf, err := stolen.leaf([]string{name}, clock.Now())
+		leaf, err := stolen.leaf(policy{names: []string{name}, lives: DefaultLives()}, clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +137,7 @@ func TestRotationNames(t *testing.T) {
 	if _, err := only.Rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := only.served.Load().current.leaf([]string{"10.0.0.1"}, time.Now())
+	leaf, err := only.served.Load().current.leaf(policy{names: []string{"10.0.0.1"}, lives: DefaultLives()}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,10 +218,10 @@ type racingStore struct {
 	losses int
 }
 
-func (s *racingStore) Save(ctx context.Context, stored StoredCertificates) error {
+func (s *racingStore) Save(ctx context.Context, stored StoredCertificates) (string, error) {
 	if s.losses > 0 {
 		s.losses--
-		return ErrCertificatesChanged
+		return "", ErrCertificatesChanged
 	}
 	return s.MemoryCertificates.Save(ctx, stored)
 }
@@ -234,10 +237,10 @@ func TestRotateRetriesLostRace(t *testing.T) {
 
 func TestMemoryCertificatesVersion(t *testing.T) {
 	store := new(MemoryCertificates)
-	if err := store.Save(context.Background(), StoredCertificates{}); err != nil {
+	if _, err := store.Save(context.Background(), StoredCertificates{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Save(context.Background(), StoredCertificates{}); !errors.Is(err, ErrCertificatesChanged) {
+	if _, err := store.Save(context.Background(), StoredCertificates{}); !errors.Is(err, ErrCertificatesChanged) {
 		t.Errorf("got %v, want ErrCertificatesChanged", err)
 	}
 }
@@ -257,7 +260,7 @@ func TestFileCertificates(t *testing.T) {
 	if err != nil || bytes.Contains(public, []byte("KEY")) || trusts(public, leafOf(t, first), "localhost", clock.Now()) != nil {
 		t.Errorf("ca.crt: got %s, %v, want the authority's certificate alone", public, err)
 	}
-	for name, content := range map[string]string{"no_json": "x", "empty": "{}", "bad_pem": `{"ca.crt":"x"}`} {
+	for name, content := range map[string]string{"no_json": "x", "empty": "{}", "bad_pem": `{"ca.crt":"x","bundle.crt":"y"}`} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, certificatesFile), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
@@ -271,21 +274,18 @@ func TestFileCertificates(t *testing.T) {
 }
 
 func TestCertificatesChanged(t *testing.T) {
-	clock := newClock()
-	c := NewCertificates(CertificatesConfig{Names: serviceNames, Now: clock.Now})
-	signals := 0
+	clock, changes := newClock(), 0
+	c := NewCertificates(CertificatesConfig{Names: serviceNames, Now: clock.Now, Changed: func() { changes++ }})
+	leaves, bundles := map[string]bool{}, map[string]bool{}
 	for range 365 {
 		if _, err := c.Rotate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case <-c.Changed():
-			signals++
-		default:
-		}
+		leaves[leafOf(t, c).Leaf.SerialNumber.String()], bundles[string(c.Bundle())] = true, true
 		clock.advance(24 * time.Hour)
 	}
-	if signals != 3 { // made, next announced, handed over
-		t.Errorf("got %d signals in a year, want 3", signals)
+	// Made, next announced, handed over, the one before forgotten.
+	if len(bundles) != 4 || changes < max(len(leaves), len(bundles)) || changes > len(leaves)+len(bundles) {
+		t.Errorf("got %d calls for %d certificates and %d bundles, want one for each change and 4 bundles", changes, len(leaves), len(bundles))
 	}
 }

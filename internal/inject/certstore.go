@@ -14,11 +14,12 @@ import (
 // CertificateStore keeps the certificates between starts and, if it is shared,
 // between replicas.
 type CertificateStore interface {
-	// Load returns what was saved last, or ErrNoCertificates.
+	// Load returns what was saved last, or ErrNoCertificates. The caller does not
+	// change the files.
 	Load(ctx context.Context) (StoredCertificates, error)
-	// Save stores the files in place of the version that Load returned, or
-	// returns ErrCertificatesChanged if another replica was faster.
-	Save(ctx context.Context, stored StoredCertificates) error
+	// Save stores the files in place of the version that Load or Save returned,
+	// and returns the new one, or ErrCertificatesChanged if another replica was faster.
+	Save(ctx context.Context, stored StoredCertificates) (version string, err error)
 }
 
 // StoredCertificates is a set of PEM files by name. The names do for the keys
@@ -53,7 +54,7 @@ func (m *MemoryCertificates) Load(context.Context) (StoredCertificates, error) {
 }
 
 // Save implements [CertificateStore].
-func (m *MemoryCertificates) Save(_ context.Context, stored StoredCertificates) error {
+func (m *MemoryCertificates) Save(_ context.Context, stored StoredCertificates) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	version := ""
@@ -61,15 +62,15 @@ func (m *MemoryCertificates) Save(_ context.Context, stored StoredCertificates) 
 		version = fmt.Sprint(m.saves)
 	}
 	if stored.Version != version {
-		return ErrCertificatesChanged
+		return "", ErrCertificatesChanged
 	}
 	m.saves, m.stored = m.saves+1, stored.Files
-	return nil
+	return fmt.Sprint(m.saves), nil
 }
 
 // FileCertificates keeps certificates in a folder of one process: all of them,
 // with their keys, in one file of mode 0600 that is replaced as a whole, and
-// beside it the authority's certificate alone, ca.crt, for others to read.
+// beside it the bundle that API servers are to trust, ca.crt, for others to read.
 type FileCertificates struct {
 	Dir string
 }
@@ -96,25 +97,25 @@ func (f FileCertificates) Load(context.Context) (StoredCertificates, error) {
 }
 
 // Save implements [CertificateStore].
-func (f FileCertificates) Save(_ context.Context, stored StoredCertificates) error {
+func (f FileCertificates) Save(_ context.Context, stored StoredCertificates) (string, error) {
 	texts := make(map[string]string, len(stored.Files))
 	for name, file := range stored.Files {
 		texts[name] = string(file)
 	}
 	raw, err := json.MarshalIndent(texts, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encoding certificates: %w", err)
+		return "", fmt.Errorf("encoding certificates: %w", err)
 	}
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
-		return fmt.Errorf("saving certificates: %w", err)
+		return "", fmt.Errorf("saving certificates: %w", err)
 	}
 	if err := replaceFile(filepath.Join(f.Dir, certificatesFile), raw, 0o600); err != nil {
-		return fmt.Errorf("saving certificates: %w", err)
+		return "", fmt.Errorf("saving certificates: %w", err)
 	}
-	if err := replaceFile(filepath.Join(f.Dir, fileAuthority), stored.Files[fileAuthority], 0o644); err != nil {
-		return fmt.Errorf("saving the authority's certificate: %w", err)
+	if err := replaceFile(filepath.Join(f.Dir, "ca.crt"), stored.Files[FileBundle], 0o644); err != nil {
+		return "", fmt.Errorf("saving the bundle: %w", err)
 	}
-	return nil
+	return "", nil
 }
 
 // replaceFile writes a file so that a reader, or a crash, sees the old content or the new.

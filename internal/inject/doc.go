@@ -9,8 +9,9 @@
 // operation and is empty for a pod that already has everything.
 //
 // [Handler] serves the decision as an admission webhook, [Certificates] makes
-// and renews the certificate it is served with. Reading service accounts from a
-// cluster and writing the CA bundle into the webhook's own configuration is the
-// work of the kube subpackage: this package imports nothing of Kubernetes, so
-// that programs without a cluster can use it.
+// and renews the certificate it is served with, [Acceptance] knows whether API
+// servers would accept it. Reading service accounts from a cluster, keeping
+// certificates in it and publishing the CA bundle is the work of the kube
+// subpackage, counting that of metrics: this package imports nothing of
+// Kubernetes, so that programs without a cluster can use it.
 package inject

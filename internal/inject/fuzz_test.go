@@ -16,13 +16,13 @@ func FuzzReview(f *testing.F) {
 	f.Add([]byte(reviewOf("v1beta1", `{"metadata":{"labels":{"azure.workload.identity/use":"true"},"annotations":null},"spec":{"volumes":[null],"containers":[null,{"env":[null]}]}}`)))
 	f.Add([]byte(reviewOf("v1", `[]`)))
 	f.Add([]byte(`{"request":{"uid":1}}`))
-	h := NewHandler(func() Config {
+	h := NewHandler(HandlerConfig{Accounts: demoAccounts(), Log: discard(), Pods: func() Config {
 		c := demoConfig()
 		c.Proxy = Proxy{Image: "p", InitImage: "i"}
 		c.LocalAzure = &LocalAzure{ProxyURL: "http://a:1", CAConfigMap: "m"}
 		c.TokenEndpoint = &TokenEndpoint{ProxyURL: "https://a", CASigner: "s"}
 		return c
-	}, demoAccounts(), discard())
+	}})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, newReviewRequest(body))

@@ -9,15 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func discardLogger() *log.Logger { return slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) }
 
 // syncBuffer is a log that several requests write to.
 type syncBuffer struct {
@@ -51,7 +55,7 @@ func startWebhook(t *testing.T, accounts ServiceAccounts, config func() Config) 
 		t.Fatal(err)
 	}
 	log := new(syncBuffer)
-	server := httptest.NewUnstartedServer(NewHandler(config, accounts, slog.New(slog.NewJSONHandler(log, nil))))
+	server := httptest.NewUnstartedServer(NewHandler(HandlerConfig{Pods: config, Accounts: accounts, Excluded: []string{"kube-system"}, Log: slog.New(slog.NewJSONHandler(log, nil))}))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificates.GetCertificate}
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
@@ -195,7 +199,7 @@ func TestHandlerAnswers(t *testing.T) {
 }
 
 func TestHandlerRefusesOtherRequests(t *testing.T) {
-	h := NewHandler(demoConfig, demoAccounts(), discard())
+	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: demoAccounts(), Log: discard()})
 	tests := []struct {
 		name, method, path, contentType string
 		want                            int
@@ -233,7 +237,7 @@ func (b blockedAccounts) Get(context.Context, string, string) (ServiceAccount, e
 
 func TestHandlerBoundsReviewsInFlight(t *testing.T) {
 	blocked := blockedAccounts{entered: make(chan struct{}), release: make(chan struct{})}
-	h := NewHandler(demoConfig, blocked, discard())
+	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: blocked, Log: discard()})
 	var reviews sync.WaitGroup
 	for range maxInFlight {
 		reviews.Go(func() { h.ServeHTTP(httptest.NewRecorder(), newReviewRequest(benchReview())) })
@@ -276,5 +280,56 @@ func TestHealth(t *testing.T) {
 	notReady = errors.New("certificates are not ready yet")
 	if got := [3]int{get("/healthz"), get("/readyz"), get("/")}; got != [3]int{200, 503, 404} {
 		t.Errorf("not ready: got %v", got)
+	}
+}
+
+// TestHandlerObserves: every request is told of once, with an outcome that is
+// on the list.
+func TestHandlerObserves(t *testing.T) {
+	pod := func(from, to string) string { return strings.Replace(labelledPod, from, to, 1) }
+	owned := pod(`"labels"`, `"ownerReferences":[{"kind":"Node","name":"n"},{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"wi-api-7","uid":"8","controller":true}],"labels"`)
+	tests := []struct {
+		name, body string
+		accounts   ServiceAccounts
+		want       Outcome
+	}{
+		{"mutated", reviewOf("v1", owned), nil, Outcome{Mutated, CauseNone}},
+		{"warned", reviewOf("v1", pod(`"labels"`, `"annotations":{"azure.workload.identity/skip-containers":"x"},"labels"`)), nil, Outcome{Mutated, CauseWarned}},
+		{"no_label", reviewOf("v1", pod("azure.workload.identity/use", "app")), nil, Outcome{Skipped, CauseNoLabel}},
+		{"label_value", reviewOf("v1", pod(`"true"`, `"yes"`)), nil, Outcome{Skipped, CauseLabelValue}},
+		{"mirror", reviewOf("v1", pod(`"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`)), nil, Outcome{Skipped, CauseMirrorPod}},
+		{"kube_system", strings.Replace(reviewOf("v1", labelledPod), `"widemo"`, `"kube-system"`, 1), failingAccounts{}, Outcome{Skipped, CauseNamespace}},
+		{"update", strings.Replace(reviewOf("v1", labelledPod), "CREATE", "UPDATE", 1), nil, Outcome{Skipped, CauseOtherRequest}},
+		{"invalid", reviewOf("v1", pod(`"labels"`, `"annotations":{"azure.workload.identity/inject-proxy-sidecar":"maybe"},"labels"`)), nil, Outcome{Refused, CauseInvalid}},
+		{"no_account", reviewOf("v1", pod("wi-demo-sa", "nobody")), nil, Outcome{Refused, CauseNoServiceAccount}},
+		{"no_pod", reviewOf("v1", `{"spec":{"containers":{}}}`), nil, Outcome{Refused, CauseNoPod}},
+		{"outage", reviewOf("v1", labelledPod), failingAccounts{}, Outcome{Failed, CauseAPIServer}},
+		{"panic", reviewOf("v1", labelledPod), failingAccounts{panics: true}, Outcome{Failed, CausePanic}},
+		{"malformed", "hello", nil, Outcome{NoReview, CauseMalformed}},
+		{"too_large", strings.Repeat(" ", MaxReviewBytes+1), nil, Outcome{NoReview, CauseTooLarge}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var seen []*Reviewed
+			config := HandlerConfig{Pods: demoConfig, Accounts: test.accounts, Excluded: []string{"kube-system"}, Log: discard(),
+				Observe: func(r *Reviewed) { seen = append(seen, r) }}
+			if config.Accounts == nil {
+				config.Accounts = demoAccounts()
+			}
+			answer := httptest.NewRecorder()
+			NewHandler(config).ServeHTTP(answer, newReviewRequest([]byte(test.body)))
+			if len(seen) != 1 || seen[0].Outcome != test.want || !slices.Contains(Outcomes(), test.want) {
+				t.Fatalf("got %+v, want one %v, which is on the list", seen, test.want)
+			}
+			if test.want.Decision == Mutated && (seen[0].PatchBytes < 100 || seen[0].Namespace != "widemo" || seen[0].ServiceAccount != "wi-demo-sa") {
+				t.Errorf("got %+v", seen[0])
+			}
+			if owner := seen[0].Owner; test.name == "mutated" && (owner == nil || *owner != Owner{"apps/v1", "ReplicaSet", "wi-api-7", "8", true}) {
+				t.Errorf("got owner %v, want the controller", owner)
+			}
+			if test.name == "kube_system" && !strings.Contains(answer.Body.String(), "left without an Azure identity") {
+				t.Errorf("got %s, want a warning", answer.Body)
+			}
+		})
 	}
 }

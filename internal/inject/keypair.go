@@ -6,79 +6,101 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 )
 
-// KeyPair serves a certificate that somebody else makes and renews, such as
-// cert-manager. The files are read again every few seconds.
+// KeyPair serves a certificate that somebody else makes and renews: another
+// replica, or cert-manager.
 type KeyPair struct {
-	CertFile, KeyFile string
-	Now               func() time.Time // time.Now when nil
-	Log               *slog.Logger
+	Changed func()           // called after the served certificate has changed; may be nil
+	Now     func() time.Time // time.Now when nil
+	Log     *slog.Logger
 
 	served atomic.Pointer[tls.Certificate]
 }
-
-// keyPairInterval is short against any certificate's life and long against
-// the cost of reading two small files.
-const keyPairInterval = 10 * time.Second
 
 // GetCertificate is for [tls.Config].
 func (k *KeyPair) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if served := k.served.Load(); served != nil {
 		return served, nil
 	}
-	return nil, errors.New("certificates are not ready yet")
+	return nil, errNoCertificate
 }
 
 // Ready returns nil when there is a certificate to serve that has not expired.
 func (k *KeyPair) Ready() error {
-	served := k.served.Load()
-	if served == nil {
-		return errors.New("certificates are not ready yet")
+	served, err := k.GetCertificate(nil)
+	if err != nil {
+		return err
 	}
 	now := time.Now
 	if k.Now != nil {
 		now = k.Now
 	}
-	if !now().Before(served.Leaf.NotAfter) {
+	return readyUntil(served, now())
+}
+
+func readyUntil(served *tls.Certificate, now time.Time) error {
+	if !now.Before(served.Leaf.NotAfter) {
 		return errors.New("the serving certificate has expired")
 	}
 	return nil
 }
 
-// Bundle returns nil: who makes the certificate also publishes its authority.
-func (k *KeyPair) Bundle() []byte { return nil }
-
-// Changed never receives.
-func (k *KeyPair) Changed() <-chan struct{} { return nil }
-
-// Reload reads the files. After an error the certificate served so far stays in use.
-func (k *KeyPair) Reload() error {
-	pair, err := tls.LoadX509KeyPair(k.CertFile, k.KeyFile)
+// Use serves the pair, PEM, from now on. After an error the certificate served
+// so far stays in use.
+func (k *KeyPair) Use(certificate, key []byte) error {
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
-		return fmt.Errorf("reading certificate %q: %w", k.CertFile, err)
+		return fmt.Errorf("parsing key pair: %w", err)
 	}
 	before := k.served.Swap(&pair)
-	if before == nil || !before.Leaf.Equal(pair.Leaf) {
-		k.Log.Info("serving certificate", "file", k.CertFile, "serial", pair.Leaf.SerialNumber.Text(16), "notAfter", pair.Leaf.NotAfter)
+	if before != nil && before.Leaf.Equal(pair.Leaf) {
+		return nil
+	}
+	k.Log.Info("serving certificate", "serial", pair.Leaf.SerialNumber.Text(16), "notAfter", pair.Leaf.NotAfter)
+	if k.Changed != nil {
+		k.Changed()
+	}
+	return nil
+}
+
+// keyPairInterval is short against any certificate's life and long against
+// the cost of reading two small files.
+const keyPairInterval = 10 * time.Second
+
+// KeyPairFiles keeps a KeyPair up to date with two files.
+type KeyPairFiles struct {
+	*KeyPair
+	CertFile, KeyFile string
+}
+
+// Reload reads the files.
+func (f KeyPairFiles) Reload() error {
+	certificate, err := os.ReadFile(f.CertFile)
+	if err != nil {
+		return fmt.Errorf("reading certificate: %w", err)
+	}
+	key, err := os.ReadFile(f.KeyFile)
+	if err != nil {
+		return fmt.Errorf("reading key: %w", err)
+	}
+	if err := f.Use(certificate, key); err != nil {
+		return fmt.Errorf("reading certificate %q: %w", f.CertFile, err)
 	}
 	return nil
 }
 
 // Run reloads until the context is done.
-func (k *KeyPair) Run(ctx context.Context) {
-	ticker := time.NewTicker(keyPairInterval)
-	defer ticker.Stop()
+func (f KeyPairFiles) Run(ctx context.Context) {
 	for {
-		if err := k.Reload(); err != nil {
-			k.Log.Error("reloading certificate", "error", err, "retry", keyPairInterval.String())
+		if err := f.Reload(); err != nil {
+			f.Log.Error("reloading certificate", "error", err, "retry", keyPairInterval.String())
 		}
-		select {
-		case <-ctx.Done():
+		if !sleepOrLook(ctx, keyPairInterval, nil) {
 			return
-		case <-ticker.C:
 		}
 	}
 }

@@ -9,11 +9,15 @@ import (
 
 func TestKeyPairReload(t *testing.T) {
 	dir, clock := t.TempDir(), newClock()
-	pair := &KeyPair{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), Now: clock.Now, Log: discard()}
+	changes := 0
+	pair := KeyPairFiles{
+		KeyPair:  &KeyPair{Changed: func() { changes++ }, Now: clock.Now, Log: discard()},
+		CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"),
+	}
 	if err := pair.Reload(); err == nil || pair.Ready() == nil {
 		t.Fatal("got ready without files")
 	}
-	authority, err := newAuthority(serviceNames, clock.Now())
+	authority, err := newAuthority(servicePolicy, clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,13 +36,16 @@ func TestKeyPairReload(t *testing.T) {
 	if serials[0] == serials[1] {
 		t.Error("got the same certificate after a reload")
 	}
+	if err := pair.Reload(); err != nil || changes != 2 {
+		t.Errorf("got %v, %d changes after two certificates, want 2", err, changes)
+	}
 	if err := os.WriteFile(pair.CertFile, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := pair.Reload(); err == nil || pair.Ready() != nil {
 		t.Errorf("got %v, ready %v, want an error and the old certificate", err, pair.Ready())
 	}
-	clock.advance(leafLife)
+	clock.advance(DefaultLives().Leaf)
 	if pair.Ready() == nil {
 		t.Error("got ready with an expired certificate")
 	}
@@ -46,7 +53,7 @@ func TestKeyPairReload(t *testing.T) {
 
 func writeLeaf(t *testing.T, dir string, a *authority, now time.Time) {
 	t.Helper()
-	leaf, err := a.leaf(serviceNames, now)
+	leaf, err := a.leaf(servicePolicy, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ type metadata struct {
 	GenerateName string            `json:"generateName"`
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
+	Owners       []Owner           `json:"ownerReferences"`
 }
 
 type spec struct {
@@ -109,17 +110,32 @@ func (p *Pod) DisplayName() string {
 // Skipped says why the pod is none of the webhook's business; it is empty for
 // a pod that takes part in workload identity.
 func (p *Pod) Skipped() string {
+	_, why := p.skipped()
+	return why
+}
+
+func (p *Pod) skipped() (Cause, string) {
 	use, labelled := p.Metadata.Labels[chain.LabelUse]
 	switch {
 	case !labelled:
-		return "the pod has no label " + chain.LabelUse
+		return CauseNoLabel, "the pod has no label " + chain.LabelUse
 	case use != "true":
-		return fmt.Sprintf(`label %s of the pod has value %s: only "true" takes part`, chain.LabelUse, quote(use))
+		return CauseLabelValue, fmt.Sprintf(`label %s of the pod has value %s: only "true" takes part`, chain.LabelUse, quote(use))
 	}
 	if _, mirror := p.Metadata.Annotations[chain.AnnotationMirrorPod]; mirror {
-		return "the pod mirrors a static pod, which cannot have a projected service account token"
+		return CauseMirrorPod, "the pod mirrors a static pod, which cannot have a projected service account token"
 	}
-	return ""
+	return CauseNone, ""
+}
+
+// owner is the object that controls the pod, or nil.
+func (p *Pod) owner() *Owner {
+	for i := range p.Metadata.Owners {
+		if p.Metadata.Owners[i].Controller {
+			return &p.Metadata.Owners[i]
+		}
+	}
+	return nil
 }
 
 // windows reports whether the pod can only run on a Windows node.

@@ -1,81 +1,118 @@
 package inject
 
 import (
-	"bytes"
-	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"slices"
 	"time"
 )
 
 // rotation is everything about the certificates at one moment.
+//
+// An authority begins as next. Once API servers have been told to trust it, it
+// is announced, and when the overlap is over it becomes current and signs; so
+// no API server ever meets a certificate of an authority that it has not been
+// told of. The one before is retired: still published, until every replica has
+// had the time to change its certificate.
 type rotation struct {
-	current *authority          // signs the leaf
-	next    *authority          // published already, signs later; nil most of the time
-	retired []*x509.Certificate // signed once, trusted until they expire
-	leaf    *tls.Certificate
+	current   *authority          // signs the leaf; nil at first
+	next      *authority          // signs later; nil most of the time
+	announced time.Time           // when next was published; zero while it is not
+	retired   []*x509.Certificate // signed once
+	since     time.Time           // when current took over; zero at first
+	leaf      *tls.Certificate    // nil at first
 }
 
-// Names of the stored parts, those of a Kubernetes TLS secret where it has them.
-const (
-	fileAuthority      = "ca.crt"
-	fileAuthorityKey   = "ca.key"
-	fileNext           = "next-ca.crt"
-	fileNextKey        = "next-ca.key"
-	fileRetired        = "retired-ca.crt"
-	fileCertificate    = "tls.crt"
-	fileCertificateKey = "tls.key"
-)
+// policy is for whom certificates are made and how long they live.
+type policy struct {
+	names []string
+	lives Lives
+	store string // names the store that authorities are kept in when replicas share it; "" otherwise
+}
 
-// step does what is due: it makes what is missing, announces a new authority
-// before it signs, keeps an old one until it has expired. It reports whether
-// anything changed. The receiver stays as it was.
-func (r rotation) step(names []string, now time.Time) (rotation, bool, error) {
-	changed := false
-	kept := slices.DeleteFunc(slices.Clone(r.retired), func(c *x509.Certificate) bool { return !now.Before(c.NotAfter) })
+// owner marks authorities of a shared store, see [MergeBundle].
+func (p policy) owner() []string {
+	if p.store == "" {
+		return nil
+	}
+	return []string{p.store}
+}
+
+// prepare makes the authority that is missing or will be soon, and forgets
+// those that nobody serves a certificate of any more. What it returns has a
+// bundle to be published. It reports whether anything changed; the receiver
+// stays as it was.
+func (r rotation) prepare(p policy, now time.Time) (prepared rotation, changed bool, err error) {
+	kept := slices.DeleteFunc(slices.Clone(r.retired), func(c *x509.Certificate) bool { return r.forgotten(c, p, now) })
 	if len(kept) != len(r.retired) {
 		r.retired, changed = kept, true
 	}
-	stepped, err := r.stepAuthority(names, now)
-	if err != nil {
-		return r, false, err
+	if r.current != nil && !now.Before(r.current.certificate.NotAfter) {
+		r.current, changed = nil, true
 	}
-	changed = changed || stepped.current != r.current || stepped.next != r.next
-	if stepped.leafDue(names, now) {
-		if stepped.leaf, err = stepped.current.leaf(names, now); err != nil {
+	if r.next != nil && (!r.next.usable(p, now) || !now.Before(due(r.next.certificate))) {
+		r.next, r.announced, changed = nil, time.Time{}, true
+	}
+	if r.next == nil && (r.current == nil || !r.current.usable(p, now) || !now.Before(due(r.current.certificate))) {
+		if r.next, err = newAuthority(p, now); err != nil {
 			return r, false, err
 		}
 		changed = true
 	}
-	return stepped, changed, nil
+	return r, changed, nil
 }
 
-func (r rotation) stepAuthority(names []string, now time.Time) (rotation, error) {
-	var err error
-	switch {
-	case r.current == nil, !now.Before(r.current.certificate.NotAfter), now.Before(r.current.certificate.NotBefore), !r.current.permits(names):
-		// Nothing to hand over from: the bundle changes at once, the API server follows.
-		if r.current != nil && now.Before(r.current.certificate.NotAfter) {
-			r.retired = append(slices.Clone(r.retired), r.current.certificate)
-		}
-		r.next = nil
-		r.current, err = newAuthority(names, now)
-	case r.next != nil && !r.next.permits(names):
-		r.next, err = newAuthority(names, now)
-	case r.next == nil && !now.Before(due(r.current.certificate)):
-		r.next, err = newAuthority(names, now)
-	case r.next != nil && !now.Before(r.next.certificate.NotBefore.Add(clockSkew+authorityOverlap)):
-		r.retired = append(slices.Clone(r.retired), r.current.certificate)
-		r.current, r.next = r.next, nil
+// forgotten reports whether a retired authority need not be published any more.
+func (r rotation) forgotten(c *x509.Certificate, p policy, now time.Time) bool {
+	if !now.Before(c.NotAfter) {
+		return true
 	}
-	return r, err
+	served := r.leaf == nil || r.leaf.Leaf.CheckSignatureFrom(c) == nil
+	return !served && !r.since.IsZero() && !now.Before(r.since.Add(p.lives.Overlap))
+}
+
+// advance hands over to the next authority when its time has come and makes
+// the leaf. Published says whether API servers have been told of the bundle.
+func (r rotation) advance(p policy, now time.Time, published bool) (advanced rotation, changed bool, err error) {
+	if published && r.next != nil {
+		if r.announced.IsZero() || r.announced.After(now) {
+			r.announced, changed = now, true
+		}
+		// Who has nothing to serve cannot do worse by serving at once.
+		if !r.serves(p, now) || !now.Before(r.announced.Add(p.lives.Overlap)) {
+			if r.current != nil {
+				r.retired = append(slices.Clone(r.retired), r.current.certificate)
+			}
+			r.current, r.next, r.announced, r.since, changed = r.next, nil, time.Time{}, now, true
+		}
+	}
+	if r.current == nil || !r.current.usable(p, now) || !r.leafDue(p, now) {
+		return r, changed, nil
+	}
+	if r.leaf, err = r.current.leaf(p, now); err != nil {
+		return r, false, err
+	}
+	return r, true, nil
+}
+
+// usable reports whether the authority can sign for the policy's names now.
+func (a *authority) usable(p policy, now time.Time) bool {
+	return validAt(a.certificate, now) && a.permits(p.names)
+}
+
+// serves reports whether the leaf is good for the first name, which is the one
+// that API servers call.
+func (r rotation) serves(p policy, now time.Time) bool {
+	if r.leaf == nil || !validAt(r.leaf.Leaf, now) || r.leaf.Leaf.VerifyHostname(p.names[0]) != nil {
+		return false
+	}
+	signed := func(c *x509.Certificate) bool { return validAt(c, now) && r.leaf.Leaf.CheckSignatureFrom(c) == nil }
+	return r.current != nil && signed(r.current.certificate) || slices.ContainsFunc(r.retired, signed)
 }
 
 // leafDue reports whether the leaf is missing, old, for other names or from
 // another authority.
-func (r rotation) leafDue(names []string, now time.Time) bool {
+func (r rotation) leafDue(p policy, now time.Time) bool {
 	if r.leaf == nil || !now.Before(due(r.leaf.Leaf)) || now.Before(r.leaf.Leaf.NotBefore) {
 		return true
 	}
@@ -83,109 +120,49 @@ func (r rotation) leafDue(names []string, now time.Time) bool {
 	for _, ip := range r.leaf.Leaf.IPAddresses {
 		have = append(have, ip.String())
 	}
-	want := slices.Clone(names)
+	want := slices.Clone(p.names)
 	slices.Sort(have)
 	slices.Sort(want)
 	return !slices.Equal(have, want) || r.leaf.Leaf.CheckSignatureFrom(r.current.certificate) != nil
 }
 
-// wake is when the next step is due.
-func (r rotation) wake() time.Time {
-	at := due(r.leaf.Leaf)
-	authority := due(r.current.certificate)
-	if r.next != nil {
-		authority = r.next.certificate.NotBefore.Add(clockSkew + authorityOverlap)
+// wake is when the next step is due. Nothing is due by time while an authority
+// waits to be published.
+func (r rotation) wake(p policy, now time.Time) time.Time {
+	at := now.Add(p.lives.Authority)
+	sooner := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
 	}
-	if authority.Before(at) {
-		at = authority
+	if r.leaf != nil {
+		sooner(due(r.leaf.Leaf))
+	}
+	switch {
+	case r.next == nil && r.current != nil:
+		sooner(due(r.current.certificate))
+	case !r.announced.IsZero():
+		sooner(r.announced.Add(p.lives.Overlap))
 	}
 	for _, c := range r.retired {
-		if c.NotAfter.Before(at) {
-			at = c.NotAfter
+		sooner(c.NotAfter)
+		if !r.since.IsZero() {
+			sooner(r.since.Add(p.lives.Overlap))
 		}
 	}
 	return at
 }
 
-// bundle is what an API server must trust.
-func (r rotation) bundle() []byte {
-	certificates := []*x509.Certificate{r.current.certificate}
-	if r.next != nil {
-		certificates = append(certificates, r.next.certificate)
-	}
-	return encodeCertificates(append(certificates, r.retired...)...)
-}
-
-func (r rotation) encode() (map[string][]byte, error) {
-	files := map[string][]byte{
-		fileAuthority:   encodeCertificates(r.current.certificate),
-		fileCertificate: encodeCertificates(r.leaf.Leaf),
-		fileRetired:     encodeCertificates(r.retired...),
-	}
-	var err error
-	if files[fileAuthorityKey], err = encodeKey(r.current.key); err != nil {
-		return nil, err
-	}
-	leafKey, ok := r.leaf.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("expected an ECDSA key, found %T", r.leaf.PrivateKey)
-	}
-	if files[fileCertificateKey], err = encodeKey(leafKey); err != nil {
-		return nil, err
-	}
-	if r.next != nil {
-		files[fileNext] = encodeCertificates(r.next.certificate)
-		files[fileNextKey], err = encodeKey(r.next.key)
-	}
-	return files, err
-}
-
-// decodeRotation reads what encode wrote.
-func decodeRotation(files map[string][]byte) (rotation, error) {
-	var r rotation
-	var err error
-	if r.current, err = parsePair(files[fileAuthority], files[fileAuthorityKey]); err != nil {
-		return rotation{}, fmt.Errorf("reading %s: %w", fileAuthority, err)
-	}
-	if len(files[fileNext]) > 0 {
-		if r.next, err = parsePair(files[fileNext], files[fileNextKey]); err != nil {
-			return rotation{}, fmt.Errorf("reading %s: %w", fileNext, err)
+// authorities are what an API server must trust.
+func (r rotation) authorities() []*x509.Certificate {
+	var all []*x509.Certificate
+	for _, a := range []*authority{r.current, r.next} {
+		if a != nil {
+			all = append(all, a.certificate)
 		}
 	}
-	if r.retired, err = parseCertificates(files[fileRetired]); err != nil {
-		return rotation{}, fmt.Errorf("reading %s: %w", fileRetired, err)
-	}
-	leaf, err := parsePair(files[fileCertificate], files[fileCertificateKey])
-	if err != nil {
-		return rotation{}, fmt.Errorf("reading %s: %w", fileCertificate, err)
-	}
-	r.leaf = &tls.Certificate{Certificate: [][]byte{leaf.certificate.Raw}, PrivateKey: leaf.key, Leaf: leaf.certificate}
-	return r, nil
+	return append(all, r.retired...)
 }
 
-// maxBundle bounds a merged bundle. Replicas that keep their certificates in
-// memory add one authority at every start.
-const maxBundle = 16
-
-// MergeBundle returns the bundle to publish: own, then what existing holds
-// besides, except for certificates that have expired. Replicas with
-// authorities of their own so keep each other's. Text in existing that is no
-// certificate is dropped.
-func MergeBundle(existing, own []byte, now time.Time) ([]byte, error) {
-	merged, err := parseCertificates(own)
-	if err != nil {
-		return nil, fmt.Errorf("reading own CA bundle: %w", err)
-	}
-	others, err := parseCertificates(existing)
-	if err != nil {
-		others = nil
-	}
-	slices.SortStableFunc(others, func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
-	for _, c := range others {
-		known := slices.ContainsFunc(merged, func(m *x509.Certificate) bool { return bytes.Equal(m.Raw, c.Raw) })
-		if !known && now.Before(c.NotAfter) && len(merged) < maxBundle {
-			merged = append(merged, c)
-		}
-	}
-	return encodeCertificates(merged...), nil
-}
+// bundle is authorities, PEM.
+func (r rotation) bundle() []byte { return encodeCertificates(r.authorities()...) }

@@ -18,12 +18,62 @@ import (
 const (
 	webhookUser          = "aksess-webhook"
 	webhookConfiguration = "aksess-webhook"
+	webhookNamespace     = "aksess-system"
 )
 
 // webhookManifest is what the webhook needs of the cluster: its rights, for a
-// user instead of a service account, and its registration by address instead
-// of by Service.
+// user instead of a service account, what it writes, and its registration by
+// address instead of by Service.
 const webhookManifest = `
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: aksess-system
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: aksess-webhook-ca
+  namespace: aksess-system
+type: Opaque
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: aksess-webhook-tls
+  namespace: aksess-system
+type: Opaque
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  name: aksess-webhook
+  namespace: aksess-system
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: aksess-webhook
+  namespace: aksess-system
+rules:
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [aksess-webhook-ca, aksess-webhook-tls]
+  verbs: [get, list, watch, update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [aksess-webhook]
+  verbs: [get, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: aksess-webhook
+  namespace: aksess-system
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: aksess-webhook}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: aksess-webhook}
+---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -36,6 +86,9 @@ rules:
   resources: [mutatingwebhookconfigurations]
   resourceNames: [aksess-webhook]
   verbs: [get, list, watch, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -61,7 +114,7 @@ webhooks:
   failurePolicy: Fail
   matchPolicy: Equivalent
   reinvocationPolicy: IfNeeded
-  sideEffects: None
+  sideEffects: NoneOnDryRun
   timeoutSeconds: 5
 `
 
@@ -75,9 +128,9 @@ func startWebhook(t *testing.T, bin string, cluster *e2e.Cluster, tenant string)
 		Name: "aksess-webhook", Path: filepath.Join(bin, "aksess-webhook"),
 		Args: []string{
 			"--kubeconfig", cluster.User(t, webhookUser), "--webhook-configuration", webhookConfiguration,
-			"--listen", listen, "--health-addr", health, "--drain-delay", "0s",
+			"--cert-source", "secret", "--listen", listen, "--health-addr", health, "--metrics-addr", "0", "--drain-delay", "0s",
 		},
-		Env: e2e.CleanEnv(t, "AZURE_TENANT_ID="+tenant),
+		Env: e2e.CleanEnv(t, "AZURE_TENANT_ID="+tenant, "POD_NAMESPACE="+webhookNamespace),
 	})
 	e2e.EventuallyRunning(t, e2e.StartLimit, "webhook ready", func() error { return ready(t.Context(), health) }, webhook)
 	e2e.EventuallyRunning(t, e2e.StartLimit, "CA bundle published", func() error { return bundlePublished(t.Context(), cluster) }, webhook)

@@ -17,18 +17,17 @@ import (
 // options is the command line, resolved.
 type options struct {
 	listen, health string
+	metrics, pprof string // "" when off
 	drain          time.Duration
 	tlsMinVersion  uint16
-	certDir        string
-	rotate         bool
-	names          []string
+	certs          certOptions
 	configuration  string
+	events         bool
 	kubeconfig     string
 	sidecar        string
 	logLevel       slog.Level
 	logText        bool
 	version        bool
-	warn           bool // serve inject.WarnPath as well
 	inject         inject.Config
 }
 
@@ -41,12 +40,11 @@ const (
 // raw holds the flags that need more than parsing.
 type raw struct {
 	options
-	dnsNames   list
-	service    string
-	tlsMin     string
-	noRotation bool
-	logLevel   string
-	logFormat  string
+	metricsBackend string
+	tlsMin         string
+	logLevel       string
+	logFormat      string
+	certFlags
 	podFlags
 }
 
@@ -70,6 +68,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 	flags := flag.NewFlagSet("aksess-webhook", flag.ContinueOnError)
 	flags.SetOutput(usage)
 	r.serving(flags)
+	r.certificates(flags)
 	r.cluster(flags)
 	r.pods(flags)
 	if err := flags.Parse(args); err != nil {
@@ -90,12 +89,11 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 func (r *raw) serving(flags *flag.FlagSet) {
 	flags.StringVar(&r.listen, "listen", ":9443", "`address` for admission reviews, TLS")
 	flags.StringVar(&r.health, "health-addr", ":9440", "`address` for /healthz and /readyz, plain HTTP")
+	flags.StringVar(&r.metrics, "metrics-addr", ":8095", "`address` for /metrics, plain HTTP; 0 or empty: none")
+	flags.StringVar(&r.metricsBackend, "metrics-backend", "prometheus", "prometheus; no other is known")
+	flags.StringVar(&r.pprof, "pprof-addr", "", "`address` for /debug/pprof/, plain HTTP; for this machine's eyes only (default none)")
 	flags.DurationVar(&r.drain, "drain-delay", 5*time.Second, "`time` to keep serving, not ready, after SIGTERM")
 	flags.StringVar(&r.tlsMin, "tls-min-version", "1.3", "lowest TLS `version`: 1.2 or 1.3")
-	flags.StringVar(&r.certDir, "webhook-cert-dir", "", "`folder` that keeps the certificates; in memory when empty")
-	flags.BoolVar(&r.noRotation, "disable-cert-rotation", false, "serve tls.crt and tls.key of --webhook-cert-dir, made by somebody else")
-	flags.Var(&r.dnsNames, "dns-name", "further `name` or address of the serving certificate; may be repeated")
-	flags.StringVar(&r.service, "service-name", defaultService, "`name` of the webhook's Service, in the namespace POD_NAMESPACE")
 	flags.StringVar(&r.logLevel, "log-level", "", "`level`: info, debug, trace or all")
 	flags.StringVar(&r.logFormat, "log-format", "json", "json or text")
 	flags.BoolVar(&r.version, "version", false, "print the version as JSON and end")
@@ -103,7 +101,8 @@ func (r *raw) serving(flags *flag.FlagSet) {
 
 func (r *raw) cluster(flags *flag.FlagSet) {
 	flags.StringVar(&r.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster; else KUBECONFIG, else the pod's service account")
-	flags.StringVar(&r.configuration, "webhook-configuration", "", "`name` of the webhook's own MutatingWebhookConfiguration, to publish the CA bundle in")
+	flags.StringVar(&r.configuration, "webhook-configuration", "", "`name` of the webhook's own MutatingWebhookConfiguration: the CA bundle is published there, and read from there before the webhook is ready")
+	flags.BoolVar(&r.events, "events", true, "write Kubernetes Events about pods with warnings, if the rights are there")
 }
 
 // resolve fills in the environment and checks what no flag type does.
@@ -116,9 +115,11 @@ func (r *raw) resolve(getenv func(string) string) error {
 }
 
 func (r *raw) resolveServing(getenv func(string) string) error {
-	r.rotate = !r.noRotation
-	if r.noRotation && r.certDir == "" {
-		return fmt.Errorf("--disable-cert-rotation needs --webhook-cert-dir: %w", errUsage)
+	if r.metrics == "0" { // controller-runtime's word for none
+		r.metrics = ""
+	}
+	if r.metricsBackend != "prometheus" {
+		return fmt.Errorf("--metrics-backend has value %q, expected prometheus: %w", r.metricsBackend, errUsage)
 	}
 	switch r.tlsMin {
 	case "1.2":
@@ -142,7 +143,5 @@ func (r *raw) resolveServing(getenv func(string) string) error {
 	default:
 		return fmt.Errorf("--log-format has value %q, expected json or text: %w", r.logFormat, errUsage)
 	}
-	service := r.service + "." + cmp.Or(getenv("POD_NAMESPACE"), defaultNamespace) + ".svc"
-	r.names = append([]string{service, service + ".cluster.local", "localhost", "127.0.0.1", "::1"}, r.dnsNames...)
-	return nil
+	return r.resolveCertificates(getenv)
 }

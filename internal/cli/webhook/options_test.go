@@ -35,12 +35,12 @@ func TestParseDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.listen != ":9443" || got.health != ":9440" || got.tlsMinVersion != tls.VersionTLS13 || !got.rotate || got.logLevel != slog.LevelInfo {
+	if got.listen != ":9443" || got.health != ":9440" || got.tlsMinVersion != tls.VersionTLS13 || got.certs.source != certMemory || got.metrics != ":8095" || got.pprof != "" || !got.events || got.logLevel != slog.LevelInfo {
 		t.Errorf("got %+v", got)
 	}
 	want := []string{"aksess-webhook.azure-workload-identity-system.svc", "aksess-webhook.azure-workload-identity-system.svc.cluster.local", "localhost", "127.0.0.1", "::1"}
-	if !slices.Equal(got.names, want) {
-		t.Errorf("got names %v, want %v", got.names, want)
+	if !slices.Equal(got.certs.names, want) {
+		t.Errorf("got names %v, want %v", got.certs.names, want)
 	}
 	resources := inject.DefaultProxyResources()
 	config := inject.Config{
@@ -84,8 +84,8 @@ func TestParseEverything(t *testing.T) {
 	if got.kubeconfig != "/k" || got.configuration != "mine" || got.tlsMinVersion != tls.VersionTLS12 || got.logLevel != slog.LevelDebug {
 		t.Errorf("got %+v", got)
 	}
-	if got.names[0] != "svc.ns.svc" || !slices.Contains(got.names, "b.test") {
-		t.Errorf("got %v", got.names)
+	if got.certs.names[0] != "svc.ns.svc" || !slices.Contains(got.certs.names, "b.test") {
+		t.Errorf("got %v", got.certs.names)
 	}
 }
 
@@ -105,6 +105,14 @@ func TestParseErrors(t *testing.T) {
 		{"log_level", []string{"--log-level=loud"}, env, "--log-level"},
 		{"log_format", []string{"--log-format=xml"}, env, "--log-format"},
 		{"sidecar", []string{"--proxy-sidecar=maybe"}, env, "--proxy-sidecar"},
+		{"cert_source", []string{"--cert-source=vault"}, env, "--cert-source"},
+		{"secret_and_folder", []string{"--cert-source=secret", "--webhook-cert-dir=/x"}, env, "--webhook-cert-dir"},
+		{"files_without_folder", []string{"--cert-source=files"}, env, "--webhook-cert-dir"},
+		{"secret_given", []string{"--cert-source=secret", "--disable-cert-rotation"}, env, "--disable-cert-rotation"},
+		{"one_secret", []string{"--ca-secret=a", "--cert-secret=a"}, env, "not for every replica"},
+		{"overlap", []string{"--ca-life=1h", "--cert-life=1h", "--ca-overlap=1h"}, env, "overlap"},
+		{"lease", []string{"--lease-duration=1ms"}, env, "--lease-duration"},
+		{"metrics_backend", []string{"--metrics-backend=statsd"}, env, "--metrics-backend"},
 		{"rotation", []string{"--disable-cert-rotation"}, env, "--webhook-cert-dir"},
 		{"authority", []string{"--authority-host=http://login"}, env, "not an https URL"},
 		{"cloud", nil, append(env, "AZURE_ENVIRONMENT=AzureMoonCloud"), "AzureMoonCloud"},
@@ -161,6 +169,60 @@ func TestAuthorityHost(t *testing.T) {
 			got, err := authorityHost(test.cloud, test.file)
 			if got != test.want || (err == nil) != (test.fails == "") || err != nil && !strings.Contains(err.Error(), test.fails) {
 				t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.fails)
+			}
+		})
+	}
+}
+
+func TestParseCertificates(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want certSource
+	}{
+		{"memory", nil, certMemory},
+		{"folder", []string{"--webhook-cert-dir=/x"}, certFiles},
+		{"files", []string{"--cert-source=files", "--webhook-cert-dir=/x"}, certFiles},
+		{"given", []string{"--webhook-cert-dir=/x", "--disable-cert-rotation"}, certGiven},
+		{"secret", []string{"--cert-source=secret"}, certSecret},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parse(append(test.args, "--metrics-addr=0"), environment("AZURE_TENANT_ID="+tenant, "POD_NAMESPACE=ns", "POD_NAME=p-0"), io.Discard)
+			if err != nil || got.certs.source != test.want || got.certs.namespace != "ns" || !strings.HasPrefix(got.certs.identity, "p-0_") || got.metrics != "" {
+				t.Errorf("got %+v, %v, want %s", got.certs, err, test.want)
+			}
+		})
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  int64
+	}{
+		{"none", nil, 0},
+		{"version_2", map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "31457280\n"}, 31457280},
+		{"version_2_in_a_container", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "31457280\n"}, 31457280},
+		{"version_2_unlimited", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 0},
+		{"version_1", map[string]string{"proc/self/cgroup": "4:cpu,cpuacct:/x\n3:memory:/pod\n", "sys/fs/cgroup/memory/pod/memory.limit_in_bytes": "1000\n"}, 1000},
+		{"version_1_in_a_container", map[string]string{"proc/self/cgroup": "3:memory:/pod\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000\n"}, 1000},
+		{"version_1_unlimited", map[string]string{"proc/self/cgroup": "3:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			root := t.TempDir()
+			for name, content := range test.files {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := memoryLimit(root); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
 			}
 		})
 	}

@@ -24,14 +24,15 @@ import (
 // accounts, and the webhook's own configuration.
 type apiServer struct {
 	*httptest.Server
-	mu     sync.Mutex
-	bundle string // of the configuration, base64
-	closed chan struct{}
+	mu      sync.Mutex
+	bundle  string        // of the configuration, base64
+	patched chan struct{} // closed after the next patch
+	closed  chan struct{}
 }
 
 func startAPIServer(t *testing.T) *apiServer {
 	t.Helper()
-	api := &apiServer{closed: make(chan struct{})}
+	api := &apiServer{patched: make(chan struct{}), closed: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, `{"major":"1","minor":"36"}`)
@@ -46,7 +47,7 @@ func startAPIServer(t *testing.T) *apiServer {
 	})
 	const configurations = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 	mux.HandleFunc("GET "+configurations, func(w http.ResponseWriter, r *http.Request) {
-		api.list(w, r, "MutatingWebhookConfiguration", `{"name":"mine","resourceVersion":"5"}`)
+		api.watchConfiguration(w, r)
 	})
 	mux.HandleFunc("GET "+configurations+"/mine", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, api.configuration()) })
 	mux.HandleFunc("PATCH "+configurations+"/mine", api.patch)
@@ -79,6 +80,41 @@ func (a *apiServer) list(w http.ResponseWriter, r *http.Request, kind, metadata 
 	}
 }
 
+// watchConfiguration tells of the configuration at first and after each patch.
+func (a *apiServer) watchConfiguration(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") == "" {
+		answerJSON(w, fmt.Sprintf(`{"kind":"MutatingWebhookConfigurationList","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"resourceVersion":"5"},"items":[%s]}`, a.configuration()))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	send := func(kind, object string) {
+		var line bytes.Buffer
+		if err := json.Compact(&line, []byte(fmt.Sprintf(`{"type":%q,"object":%s}`, kind, object))); err != nil {
+			panic(err)
+		}
+		_, _ = w.Write(append(line.Bytes(), '\n'))
+		_ = http.NewResponseController(w).Flush()
+	}
+	kind := "ADDED"
+	for {
+		a.mu.Lock()
+		patched := a.patched
+		a.mu.Unlock()
+		send(kind, a.configuration())
+		if kind == "ADDED" {
+			send("BOOKMARK", `{"kind":"MutatingWebhookConfiguration","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}`)
+		}
+		kind = "MODIFIED"
+		select {
+		case <-r.Context().Done():
+			return
+		case <-a.closed:
+			return
+		case <-patched:
+		}
+	}
+}
+
 func (a *apiServer) configuration() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,6 +130,8 @@ func (a *apiServer) patch(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Lock()
 	a.bundle = patch[1].Value
+	close(a.patched)
+	a.patched = make(chan struct{})
 	a.mu.Unlock()
 	answerJSON(w, a.configuration())
 }
@@ -125,10 +163,10 @@ func (a *apiServer) roots(t *testing.T) *x509.CertPool {
 
 // running is a webhook in this process.
 type running struct {
-	review, health string
-	stop           context.CancelFunc
-	code           chan int
-	log            *syncBuffer
+	review, health, metrics, pprof string
+	stop                           context.CancelFunc
+	code                           chan int
+	log                            *syncBuffer
 }
 
 type syncBuffer struct {
@@ -152,16 +190,17 @@ func start(t *testing.T, kubeconfig string, args ...string) running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := running{stop: stop, code: make(chan int, 1), log: new(syncBuffer)}
-	started := make(chan [2]net.Addr, 1)
+	started := make(chan Addresses, 1)
 	env := Env{
-		Args:   append([]string{"--listen=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--drain-delay=0s", "--kubeconfig", kubeconfig}, args...),
+		Args:   append([]string{"--listen=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", "--pprof-addr=127.0.0.1:0", "--drain-delay=0s", "--kubeconfig", kubeconfig}, args...),
 		Getenv: environment("AZURE_TENANT_ID=" + tenant), Stdout: io.Discard, Stderr: r.log, Version: "test",
-		Started: func(listen, health net.Addr) { started <- [2]net.Addr{listen, health} },
+		Started: func(at Addresses) { started <- at },
 	}
 	go func() { r.code <- Main(ctx, env) }()
 	select {
 	case at := <-started:
-		r.review, r.health = "https://"+at[0].String()+"/mutate-v1-pod", "http://"+at[1].String()
+		r.review, r.health = "https://"+at.Listen.String()+"/mutate-v1-pod", "http://"+at.Health.String()
+		r.metrics, r.pprof = "http://"+at.Metrics.String(), "http://"+at.Pprof.String()
 	case code := <-r.code:
 		t.Fatalf("got exit code %d: %s", code, r.log)
 	}
@@ -214,10 +253,6 @@ func TestWebhookServes(t *testing.T) {
 	if status, body := get(t, r.health+"/healthz"); status != http.StatusOK {
 		t.Errorf("healthz: got %d %s", status, body)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for !strings.Contains(api.configuration(), `"caBundle":"LS0t`) && time.Now().Before(deadline) {
-		time.Sleep(10 * time.Millisecond)
-	}
 	// The API server calls a Service by this name.
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
 		RootCAs: api.roots(t), ServerName: "aksess-webhook.azure-workload-identity-system.svc", MinVersion: tls.VersionTLS13,
@@ -234,8 +269,36 @@ func TestWebhookServes(t *testing.T) {
 			t.Errorf("%s: got %d %s, %v, want %s", account, response.StatusCode, body, err, want)
 		}
 	}
-	if log := r.log.String(); !strings.Contains(log, "CA bundle published") || !strings.Contains(log, `"decision":"mutated"`) {
-		t.Errorf("got log %s", log)
+	for _, want := range []string{"CA bundle published", `"decision":"mutated"`, "ready for API servers"} {
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("got log %s, want %s", r.log, want)
+		}
+	}
+	_, scraped := get(t, r.metrics+"/metrics")
+	for _, want := range []string{
+		`aksess_webhook_reviews_total{reason="",result="mutated"} 1`, `aksess_webhook_reviews_total{reason="no-service-account",result="denied"} 1`,
+		`aksess_webhook_service_accounts{annotated="true"} 1`, `aksess_webhook_live_reads_total{result="absent"} 1`,
+		`aksess_webhook_certificate_expiry_timestamp_seconds{certificate="serving"}`,
+	} {
+		if !strings.Contains(scraped, want) {
+			t.Errorf("got metrics %s, want %s", scraped, want)
+		}
+	}
+	if status, body := get(t, r.pprof+"/debug/pprof/"); status != http.StatusOK || !strings.Contains(body, "goroutine") {
+		t.Errorf("pprof: got %d %s", status, body)
+	}
+}
+
+// TestWebhookIsNotReadyUnpublished: it serves, and its cache is warm, but no
+// API server would accept it.
+func TestWebhookIsNotReadyUnpublished(t *testing.T) {
+	r := start(t, startAPIServer(t).kubeconfig(t), "--webhook-configuration=other")
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(r.log.String(), "cache filled") && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if status, body := get(t, r.health+"/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("got %d %s, want not ready", status, body)
 	}
 }
 
@@ -264,11 +327,11 @@ func TestWebhookWithoutCluster(t *testing.T) {
 	_ = api.Listener.Close()
 	r := start(t, kubeconfig, "--webhook-configuration=mine")
 	deadline := time.Now().Add(20 * time.Second)
-	for !strings.Contains(r.log.String(), "not published") && time.Now().Before(deadline) {
+	for !strings.Contains(r.log.String(), "publishing the CA bundle") && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
-	if status, body := get(t, r.health+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "not filled") {
-		t.Errorf("readyz: got %d %s, want 503 for the cache", status, body)
+	if status, body := get(t, r.health+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "not ready") {
+		t.Errorf("readyz: got %d %s, want 503: nothing is published", status, body)
 	}
 	if status, _ := get(t, r.health+"/healthz"); status != http.StatusOK {
 		t.Errorf("healthz: got %d, want alive without %s", status, listener)
@@ -310,6 +373,7 @@ func TestMainExitCodes(t *testing.T) {
 		{"no_cluster", nil, 1, "kubeconfig"},
 		{"port_taken", []string{"--kubeconfig", kubeconfig, "--listen", taken.Addr().String()}, 1, "opening --listen"},
 		{"health_port_taken", []string{"--kubeconfig", kubeconfig, "--listen=127.0.0.1:0", "--health-addr", taken.Addr().String()}, 1, "opening --health-addr"},
+		{"metrics_port_taken", []string{"--kubeconfig", kubeconfig, "--listen=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--metrics-addr", taken.Addr().String()}, 1, "opening --metrics-addr"},
 	}
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	for _, test := range tests {

@@ -27,122 +27,70 @@ const liveReadTimeout = 2 * time.Second
 // ServiceAccounts is a cache of the cluster's service accounts, annotations
 // that matter only. It implements [inject.ServiceAccounts].
 type ServiceAccounts struct {
-	client   metadata.Interface
-	informer cache.SharedIndexInformer
-	log      *slog.Logger
+	client metadata.Interface
+	log    *slog.Logger
+	live   func(result LiveRead)
+	store  accountStore
 }
+
+// LiveRead is what came of reading a service account from the cluster.
+type LiveRead string
+
+// The results of live reads.
+const (
+	LiveFound  LiveRead = "found"
+	LiveAbsent LiveRead = "absent"
+	LiveFailed LiveRead = "error"
+)
 
 func accountsResource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
 }
 
 // NewServiceAccounts returns an empty cache, which [ServiceAccounts.Run] fills.
-// Until then every Get reads from the cluster.
-func NewServiceAccounts(client metadata.Interface, log *slog.Logger) (*ServiceAccounts, error) {
-	s := &ServiceAccounts{client: client, log: log, informer: newInformer(client, accountsResource(), "")}
-	if err := s.informer.SetTransform(strip); err != nil {
-		return nil, fmt.Errorf("preparing the service account cache: %w", err)
+// Until then every Get reads from the cluster. Live, if not nil, is told of
+// every such read.
+func NewServiceAccounts(client metadata.Interface, live func(LiveRead), log *slog.Logger) *ServiceAccounts {
+	if live == nil {
+		live = func(LiveRead) {}
 	}
-	if err := s.informer.SetWatchErrorHandlerWithContext(logWatchError(log, "service accounts")); err != nil {
-		return nil, fmt.Errorf("preparing the service account cache: %w", err)
-	}
-	return s, nil
-}
-
-// newInformer watches the metadata of a resource. The informers of client-go's
-// own factory would pull every Kubernetes API type into the binary.
-func newInformer(client metadata.Interface, resource schema.GroupVersionResource, name string) cache.SharedIndexInformer {
-	only := func(options *metav1.ListOptions) {
-		if name != "" {
-			options.FieldSelector = "metadata.name=" + name
-		}
-	}
-	watcher := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			only(&options)
-			return client.Resource(resource).List(ctx, options)
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			only(&options)
-			return client.Resource(resource).Watch(ctx, options)
-		},
-	}
-	return cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(watcher, client), &metav1.PartialObjectMetadata{}, 0, cache.Indexers{})
-}
-
-func logWatchError(log *slog.Logger, what string) cache.WatchErrorHandlerWithContext {
-	return func(ctx context.Context, _ *cache.Reflector, err error) {
-		switch {
-		case ctx.Err() != nil:
-		case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
-			log.Debug("watch expired, listing again", "what", what, "error", err)
-		default:
-			log.Warn("watch interrupted, trying again", "what", what, "error", err)
-		}
-	}
-}
-
-// strip keeps of an object what Get and the informer itself need.
-func strip(object any) (any, error) {
-	full, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return object, nil // a tombstone of a deleted object
-	}
-	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Namespace:       full.Namespace,
-		Name:            full.Name,
-		ResourceVersion: full.ResourceVersion,
-		Annotations:     relevant(full.Annotations),
-	}}, nil
-}
-
-func relevant(annotations map[string]string) map[string]string {
-	var kept map[string]string
-	for _, key := range inject.ServiceAccountAnnotations() {
-		if value, ok := annotations[key]; ok {
-			if kept == nil {
-				kept = make(map[string]string, 2)
-			}
-			kept[key] = value
-		}
-	}
-	return kept
+	s := &ServiceAccounts{client: client, log: log, live: live}
+	s.store.filled = func(n int) { log.Info("service account cache filled", "serviceAccounts", n) }
+	return s
 }
 
 // Run keeps the cache up to date until the context is done.
 func (s *ServiceAccounts) Run(ctx context.Context) {
-	var announced sync.WaitGroup
-	defer announced.Wait()
-	announced.Go(func() {
-		if cache.WaitForCacheSync(ctx.Done(), s.informer.HasSynced) {
-			s.log.Info("service account cache filled", "serviceAccounts", len(s.informer.GetStore().ListKeys()))
-		}
-	})
-	s.informer.RunWithContext(ctx)
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return s.client.Resource(accountsResource()).List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return s.client.Resource(accountsResource()).Watch(ctx, options)
+		},
+	}
+	reflect(ctx, "serviceaccounts", cache.ToListWatcherWithWatchListSemantics(source, s.client), &s.store, s.log)
 }
 
 // Ready returns nil once the cache has been filled.
 func (s *ServiceAccounts) Ready() error {
-	if !s.informer.HasSynced() {
+	if !s.store.synced() {
 		return errors.New("the service account cache is not filled yet")
 	}
 	return nil
 }
 
+// Count returns how many service accounts the cache knows, with a client id and without.
+func (s *ServiceAccounts) Count() (annotated, plain int) { return s.store.count() }
+
 // Get implements [inject.ServiceAccounts]. A service account that the cache
 // does not know, or knows without an identity, is read from the cluster: both
 // may have come into being a moment before their pod.
 func (s *ServiceAccounts) Get(ctx context.Context, namespace, name string) (inject.ServiceAccount, error) {
-	cached, known, err := s.informer.GetStore().GetByKey(namespace + "/" + name)
-	if err != nil {
-		return inject.ServiceAccount{}, fmt.Errorf("looking up service account %s/%s: %w", namespace, name, err)
-	}
-	var account inject.ServiceAccount
-	if object, ok := cached.(*metav1.PartialObjectMetadata); known && ok {
-		account = inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: object.Annotations}
-		if account.Annotations[chain.AnnotationClientID] != "" || account.Annotations[chain.AnnotationClientIDs] != "" {
-			return account, nil
-		}
+	annotations, known := s.store.get(namespace + "/" + name)
+	account := inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: annotations}
+	if annotations[chain.AnnotationClientID] != "" || annotations[chain.AnnotationClientIDs] != "" {
+		return account, nil
 	}
 	live, err := s.read(ctx, namespace, name)
 	if err != nil && known && !errors.Is(err, inject.ErrNotFound) {
@@ -158,9 +106,171 @@ func (s *ServiceAccounts) read(ctx context.Context, namespace, name string) (inj
 	object, err := s.client.Resource(accountsResource()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
+		s.live(LiveAbsent)
 		return inject.ServiceAccount{}, fmt.Errorf("%w: %s/%s", inject.ErrNotFound, namespace, name)
 	case err != nil:
+		s.live(LiveFailed)
 		return inject.ServiceAccount{}, fmt.Errorf("reading service account %s/%s: %w", namespace, name, err)
 	}
-	return inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: relevant(object.Annotations)}, nil
+	s.live(LiveFound)
+	return inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: relevant(object.Annotations).annotations()}, nil
 }
+
+// values are the annotations that matter, value after key, in little memory. A
+// cluster has one service account at least for each namespace, most of them
+// with none.
+type values []string
+
+func relevant(annotations map[string]string) values {
+	var kept values
+	for _, key := range inject.ServiceAccountAnnotations() {
+		if value, ok := annotations[key]; ok {
+			kept = append(kept, key, value)
+		}
+	}
+	return kept
+}
+
+func (v values) annotations() map[string]string {
+	if len(v) == 0 {
+		return nil
+	}
+	annotations := make(map[string]string, len(v)/2)
+	for i := 0; i < len(v); i += 2 {
+		annotations[v[i]] = v[i+1]
+	}
+	return annotations
+}
+
+// account is what is kept of an object while the cache is filled. The rest of
+// it is empty and shared.
+type account struct {
+	metav1.Object
+	namespace, name, version string
+	values                   values
+}
+
+func (a *account) GetNamespace() string       { return a.namespace }
+func (a *account) GetName() string            { return a.name }
+func (a *account) GetResourceVersion() string { return a.version }
+
+// Transformer implements [cache.TransformingStore].
+func (s *accountStore) Transformer() cache.TransformFunc {
+	rest := new(metav1.ObjectMeta)
+	return func(object any) (any, error) { return strip(object, rest), nil }
+}
+
+func strip(object any, rest metav1.Object) any {
+	full, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object
+	}
+	return &account{rest, full.Namespace, full.Name, full.ResourceVersion, relevant(full.Annotations)}
+}
+
+// accountStore is the reflector's store. client-go's own would keep an object
+// with a dozen empty fields for each service account.
+type accountStore struct {
+	filled func(n int) // called after the first Replace
+
+	mu        sync.RWMutex
+	accounts  map[string]values // by namespace/name; nil before the first Replace
+	annotated int               // of them have annotations
+}
+
+var _ cache.TransformingStore = (*accountStore)(nil)
+
+func (s *accountStore) get(key string) (annotations map[string]string, known bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	kept, known := s.accounts[key]
+	return kept.annotations(), known
+}
+
+func (s *accountStore) synced() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.accounts != nil
+}
+
+func (s *accountStore) count() (annotated, plain int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.annotated, len(s.accounts) - s.annotated
+}
+
+// keyed returns the object's key and what is kept of it.
+func keyed(object any) (string, values, error) {
+	a, ok := strip(object, nil).(*account)
+	if !ok {
+		return "", nil, fmt.Errorf("expected a service account, found %T", object)
+	}
+	return a.namespace + "/" + a.name, a.values, nil
+}
+
+// Add implements [cache.ReflectorStore].
+func (s *accountStore) Add(object any) error {
+	key, kept, err := keyed(object)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accounts == nil {
+		s.accounts = map[string]values{}
+	}
+	s.drop(key)
+	s.accounts[key] = kept
+	if len(kept) > 0 {
+		s.annotated++
+	}
+	return nil
+}
+
+// Update implements [cache.ReflectorStore].
+func (s *accountStore) Update(object any) error { return s.Add(object) }
+
+// Delete implements [cache.ReflectorStore].
+func (s *accountStore) Delete(object any) error {
+	key, _, err := keyed(object)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(key)
+	return nil
+}
+
+func (s *accountStore) drop(key string) {
+	if len(s.accounts[key]) > 0 {
+		s.annotated--
+	}
+	delete(s.accounts, key)
+}
+
+// Replace implements [cache.ReflectorStore].
+func (s *accountStore) Replace(objects []any, _ string) error {
+	accounts, annotated := make(map[string]values, len(objects)), 0
+	for _, object := range objects {
+		key, kept, err := keyed(object)
+		if err != nil {
+			return err
+		}
+		accounts[key] = kept
+		if len(kept) > 0 {
+			annotated++
+		}
+	}
+	s.mu.Lock()
+	first := s.accounts == nil
+	s.accounts, s.annotated = accounts, annotated
+	s.mu.Unlock()
+	if first {
+		s.filled(len(accounts))
+	}
+	return nil
+}
+
+// Resync implements [cache.ReflectorStore].
+func (*accountStore) Resync() error { return nil }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	goruntime "runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -23,7 +25,7 @@ const clientID = "33333333-3333-3333-3333-333333333333"
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func account(name string, annotations map[string]string) *metav1.PartialObjectMetadata {
+func object(name string, annotations map[string]string) *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -46,10 +48,7 @@ func fakeClient(t *testing.T, objects ...runtime.Object) *fake.FakeMetadataClien
 // filled returns a cache that has listed what the client holds.
 func filled(t *testing.T, client *fake.FakeMetadataClient) *ServiceAccounts {
 	t.Helper()
-	accounts, err := NewServiceAccounts(client, discard())
-	if err != nil {
-		t.Fatal(err)
-	}
+	accounts := NewServiceAccounts(client, nil, discard())
 	if accounts.Ready() == nil {
 		t.Error("got ready before the cache is filled")
 	}
@@ -72,7 +71,7 @@ func eventually(t *testing.T, condition func() bool) {
 		if condition() {
 			return
 		}
-		sleep()
+		second()
 	}
 	t.Fatal("the condition never held")
 }
@@ -90,8 +89,8 @@ func reads(client *fake.FakeMetadataClient) int {
 
 func TestGetFromCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := fakeClient(t, account("wi-demo-sa", map[string]string{chain.AnnotationClientID: clientID, "other": "x"}),
-			account("several", map[string]string{chain.AnnotationClientIDs: "a=" + clientID}))
+		client := fakeClient(t, object("wi-demo-sa", map[string]string{chain.AnnotationClientID: clientID, "other": "x"}),
+			object("several", map[string]string{chain.AnnotationClientIDs: "a=" + clientID}))
 		accounts := filled(t, client)
 		if got, err := accounts.Get(t.Context(), "widemo", "several"); err != nil || len(got.Annotations) != 1 {
 			t.Errorf("several identities: got %v, %v, want one annotation", got, err)
@@ -112,17 +111,17 @@ func TestCacheFollowsTheCluster(t *testing.T) {
 		client := fakeClient(t)
 		accounts := filled(t, client)
 		tracker := client.Tracker()
-		if err := tracker.Create(accountsResource(), account("new", map[string]string{chain.AnnotationClientID: clientID}), "widemo"); err != nil {
+		if err := tracker.Create(accountsResource(), object("new", map[string]string{chain.AnnotationClientID: clientID}), "widemo"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return len(accounts.informer.GetStore().List()) == 1 })
+		eventually(t, func() bool { annotated, plain := accounts.Count(); return annotated == 1 && plain == 0 })
 		if _, err := accounts.Get(t.Context(), "widemo", "new"); err != nil || reads(client) != 0 {
 			t.Errorf("got %v after %d live reads, want none", err, reads(client))
 		}
 		if err := tracker.Delete(accountsResource(), "widemo", "new"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return len(accounts.informer.GetStore().List()) == 0 })
+		eventually(t, func() bool { annotated, plain := accounts.Count(); return annotated+plain == 0 })
 		if _, err := accounts.Get(t.Context(), "widemo", "new"); !errors.Is(err, inject.ErrNotFound) {
 			t.Errorf("got %v, want ErrNotFound", err)
 		}
@@ -140,12 +139,12 @@ func TestGetReadsLive(t *testing.T) {
 		wantErr       error
 		wantReads     int
 	}{
-		{name: "made_after_the_cache", later: account("sa", annotated), want: annotated, wantReads: 1},
-		{name: "annotated_after_the_cache", cached: account("sa", nil), later: account("sa", annotated), want: annotated, wantReads: 1},
-		{name: "never_annotated", cached: account("sa", map[string]string{"x": "y"}), want: nil, wantReads: 1},
+		{name: "made_after_the_cache", later: object("sa", annotated), want: annotated, wantReads: 1},
+		{name: "annotated_after_the_cache", cached: object("sa", nil), later: object("sa", annotated), want: annotated, wantReads: 1},
+		{name: "never_annotated", cached: object("sa", map[string]string{"x": "y"}), want: nil, wantReads: 1},
 		{name: "absent", wantErr: inject.ErrNotFound, wantReads: 1},
 		{name: "outage", failure: outage, wantErr: outage, wantReads: 1},
-		{name: "outage_but_cached", cached: account("sa", nil), failure: outage, wantReads: 1},
+		{name: "outage_but_cached", cached: object("sa", nil), failure: outage, wantReads: 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -179,10 +178,7 @@ func TestGetForbiddenIsNoDenial(t *testing.T) {
 		client.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 			return true, nil, apierrors.NewForbidden(accountsResource().GroupResource(), "sa", nil)
 		})
-		accounts, err := NewServiceAccounts(client, discard())
-		if err != nil {
-			t.Fatal(err)
-		}
+		accounts := NewServiceAccounts(client, nil, discard())
 		if _, err := accounts.Get(t.Context(), "widemo", "sa"); err == nil || errors.Is(err, inject.ErrNotFound) {
 			t.Errorf("got %v, want an error that is not the pod's", err)
 		}
@@ -194,15 +190,88 @@ func TestStrip(t *testing.T) {
 	for i, key := range inject.ServiceAccountAnnotations() {
 		annotations[key] = fmt.Sprint(i)
 	}
-	object, err := strip(account("sa", annotations))
-	if err != nil {
+	key, kept, err := keyed(object("sa", annotations))
+	delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
+	if err != nil || key != "widemo/sa" || !maps.Equal(kept.annotations(), annotations) {
+		t.Errorf("got %s %v, %v, want our annotations only: %v", key, kept, err, annotations)
+	}
+	if _, _, err := keyed("tombstone"); err == nil {
+		t.Error("got no error for what is no service account")
+	}
+}
+
+// TestStoreCounts walks through everything a reflector does.
+func TestStoreCounts(t *testing.T) {
+	annotated := map[string]string{chain.AnnotationClientID: clientID}
+	s := accountStore{filled: func(int) {}}
+	steps := []struct {
+		name             string
+		do               func() error
+		annotated, plain int
+	}{
+		{"replace", func() error { return s.Replace([]any{object("a", annotated), object("b", nil)}, "1") }, 1, 1},
+		{"annotate", func() error { return s.Update(object("b", annotated)) }, 2, 0},
+		{"again", func() error { return s.Update(object("b", annotated)) }, 2, 0},
+		{"strip", func() error { return s.Update(object("a", nil)) }, 1, 1},
+		{"add", func() error { return s.Add(object("c", nil)) }, 1, 2},
+		{"delete_plain", func() error { return s.Delete(object("c", nil)) }, 1, 1},
+		{"delete_annotated", func() error { return s.Delete(object("b", nil)) }, 0, 1},
+		{"delete_absent", func() error { return s.Delete(object("z", nil)) }, 0, 1},
+		{"replace_all", func() error { return s.Replace(nil, "2") }, 0, 0},
+	}
+	for _, step := range steps {
+		err := step.do()
+		if annotated, plain := s.count(); err != nil || annotated != step.annotated || plain != step.plain {
+			t.Errorf("%s: got %d and %d, %v, want %d and %d", step.name, annotated, plain, err, step.annotated, step.plain)
+		}
+	}
+}
+
+// TestLiveReadsAreToldOf: found, absent, failed.
+func TestLiveReadsAreToldOf(t *testing.T) {
+	client := fakeClient(t, object("there", nil))
+	var told []LiveRead
+	accounts := NewServiceAccounts(client, func(r LiveRead) { told = append(told, r) }, discard())
+	client.PrependReactor("get", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return action.(clienttesting.GetAction).GetName() == "broken", nil, errors.New("connection refused")
+	})
+	for _, name := range []string{"there", "nowhere", "broken"} {
+		_, _ = accounts.Get(t.Context(), "widemo", name)
+	}
+	if want := []LiveRead{LiveFound, LiveAbsent, LiveFailed}; !slices.Equal(told, want) {
+		t.Errorf("got %v, want %v", told, want)
+	}
+}
+
+// TestStoreIsSmall: 10,000 service accounts are what the chart's memory limit
+// was measured with.
+func TestStoreIsSmall(t *testing.T) {
+	const n, most = 10_000, 400 // bytes for each
+	before := heap()
+	objects, transform := make([]any, n), new(accountStore).Transformer()
+	for i := range objects {
+		full := object(fmt.Sprintf("service-account-%05d", i), map[string]string{chain.AnnotationClientID: fmt.Sprintf("33333333-3333-3333-3333-%012d", i)})
+		full.Namespace = fmt.Sprintf("namespace-%05d", i)
+		stripped, err := transform(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects[i] = stripped
+	}
+	s := accountStore{filled: func(int) {}}
+	if err := s.Replace(objects, "1"); err != nil {
 		t.Fatal(err)
 	}
-	got := object.(*metav1.PartialObjectMetadata)
-	if len(got.Annotations) != len(annotations)-1 || got.Labels != nil || got.ManagedFields != nil || got.Name != "sa" || got.ResourceVersion != "1" {
-		t.Errorf("got %+v, want name, version and our annotations only", got)
+	clear(objects)
+	if each := (heap() - before) / n; each > most {
+		t.Errorf("got %d bytes for each service account, want at most %d", each, most)
 	}
-	if other, err := strip("tombstone"); err != nil || other != "tombstone" {
-		t.Errorf("got %v, %v, want other objects as they are", other, err)
-	}
+	goruntime.KeepAlive(&s)
+}
+
+func heap() int {
+	var stats goruntime.MemStats
+	goruntime.GC()
+	goruntime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,8 +23,8 @@ import (
 
 const configurationName = "aksess-webhook"
 
-// sleep lets the bubble's clock move on to the next timer.
-func sleep() { time.Sleep(time.Second) }
+// second lets the bubble's clock move on.
+func second() { time.Sleep(time.Second) }
 
 func webhookConfiguration(bundles ...string) *unstructured.Unstructured {
 	var webhooks []any
@@ -53,14 +51,17 @@ func newBundle(t *testing.T) []byte {
 	return certificates.Bundle()
 }
 
-func publisher(t *testing.T, bundle []byte, objects ...runtime.Object) (*CABundle, *dynamicfake.FakeDynamicClient) {
-	t.Helper()
-	kinds := map[schema.GroupVersionResource]string{configurationsResource(): "MutatingWebhookConfigurationList"}
-	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)
-	return &CABundle{
-		Client: &Client{Dynamic: client, Metadata: fakeClient(t)}, Name: configurationName,
-		Bundle: func() []byte { return bundle }, Log: discard(),
-	}, client
+// fakeDynamic is a cluster that knows what the webhook writes.
+func fakeDynamic(objects ...runtime.Object) *dynamicfake.FakeDynamicClient {
+	kinds := map[schema.GroupVersionResource]string{
+		configurationsResource(): "MutatingWebhookConfigurationList", secretsResource(): "SecretList", leasesResource(): "LeaseList",
+	}
+	return dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)
+}
+
+func publisher(objects ...runtime.Object) (*Configuration, *dynamicfake.FakeDynamicClient) {
+	client := fakeDynamic(objects...)
+	return &Configuration{Client: &Client{Dynamic: client}, Name: configurationName, Log: discard()}, client
 }
 
 // published returns the bundles in the configuration.
@@ -109,9 +110,9 @@ func TestPublish(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c, client := publisher(t, own, webhookConfiguration(test.have...))
+			c, client := publisher(webhookConfiguration(test.have...))
 			for range 2 { // the second time there is nothing to do
-				if err := c.Publish(t.Context()); err != nil {
+				if err := c.Publish(t.Context(), own); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -132,9 +133,9 @@ func TestPublish(t *testing.T) {
 }
 
 func TestPublishTouchesNothingElse(t *testing.T) {
-	before := webhookConfiguration("")
-	c, client := publisher(t, newBundle(t), before.DeepCopy())
-	if err := c.Publish(t.Context()); err != nil {
+	own, before := newBundle(t), webhookConfiguration("")
+	c, client := publisher(before.DeepCopy())
+	if err := c.Publish(t.Context(), own); err != nil {
 		t.Fatal(err)
 	}
 	after, err := client.Resource(configurationsResource()).Get(t.Context(), configurationName, metav1.GetOptions{})
@@ -158,29 +159,24 @@ func equalObjects(a, b *unstructured.Unstructured) bool {
 }
 
 func TestPublishErrors(t *testing.T) {
+	own := newBundle(t)
 	t.Run("absent", func(t *testing.T) {
-		c, _ := publisher(t, newBundle(t))
-		if err := c.Publish(t.Context()); !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), `no MutatingWebhookConfiguration "aksess-webhook" yet`) {
+		c, _ := publisher()
+		if err := c.Publish(t.Context(), own); !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), `no MutatingWebhookConfiguration "aksess-webhook" yet`) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("nothing_to_publish", func(t *testing.T) {
-		c, client := publisher(t, nil)
-		if err := c.Publish(t.Context()); err != nil || len(client.Actions()) != 0 {
-			t.Errorf("got %v, %d requests, want none", err, len(client.Actions()))
-		}
-	})
 	t.Run("forbidden", func(t *testing.T) {
-		c, client := publisher(t, newBundle(t), webhookConfiguration(""))
+		c, client := publisher(webhookConfiguration(""))
 		client.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 			return true, nil, apierrors.NewForbidden(configurationsResource().GroupResource(), configurationName, errors.New("rbac"))
 		})
-		if err := c.Publish(t.Context()); !apierrors.IsForbidden(err) || patches(client) != 1 {
+		if err := c.Publish(t.Context(), own); !apierrors.IsForbidden(err) || patches(client) != 1 {
 			t.Errorf("got %v after %d patches, want forbidden at once", err, patches(client))
 		}
 	})
 	t.Run("changed_in_between", func(t *testing.T) {
-		c, client := publisher(t, newBundle(t), webhookConfiguration(""))
+		c, client := publisher(webhookConfiguration(""))
 		failures := 2
 		client.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 			if failures--; failures >= 0 {
@@ -188,122 +184,76 @@ func TestPublishErrors(t *testing.T) {
 			}
 			return false, nil, nil
 		})
-		if err := c.Publish(t.Context()); err != nil || patches(client) != 3 {
+		if err := c.Publish(t.Context(), own); err != nil || patches(client) != 3 {
 			t.Errorf("got %v after %d patches, want success at the third", err, patches(client))
 		}
 	})
 }
 
 func TestBundlePatchTestsTheVersion(t *testing.T) {
-	c, client := publisher(t, newBundle(t), webhookConfiguration(""))
+	own := newBundle(t)
+	c, client := publisher(webhookConfiguration(""))
 	client.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		stale := webhookConfiguration("")
 		stale.SetResourceVersion("0")
 		return true, stale, nil
 	})
-	if err := c.Publish(t.Context()); err == nil {
+	if err := c.Publish(t.Context(), own); err == nil {
 		t.Error("got no error for a configuration that has changed since it was read")
 	}
 }
 
-// TestRunWaitsForTheConfiguration: the webhook may start before its
-// configuration exists, and somebody may empty the bundle later.
-func TestRunWaitsForTheConfiguration(t *testing.T) {
+// TestPublishReadsBack: a write that is not there afterwards is no publication.
+func TestPublishReadsBack(t *testing.T) {
+	c, client := publisher(webhookConfiguration(""))
+	client.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, webhookConfiguration(""), nil // says yes and does nothing
+	})
+	if err := c.Publish(t.Context(), newBundle(t)); !errors.Is(err, errUnpublished) || patches(client) != 5 {
+		t.Errorf("got %v after %d patches, want an error after several tries", err, patches(client))
+	}
+}
+
+// TestConfigurationFollows: what is published is known, and every change is
+// told of, from a configuration that comes late to one that goes.
+func TestConfigurationFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own := newBundle(t)
-		c, client := publisher(t, own)
-		log := new(countingHandler)
-		changed := make(chan struct{}, 1)
-		c.Log, c.Changed = slog.New(log), changed
+		c, client := publisher()
+		changed := inject.NewBell()
+		c.Changed = changed.Ring
+		if _, err := c.Published(); err == nil || !strings.Contains(err.Error(), "not been read") {
+			t.Errorf("got %v before the first read", err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			c.Run(ctx)
 		}()
-		for range 10 {
-			sleep()
+		<-changed
+		if _, err := c.Published(); err == nil || !strings.Contains(err.Error(), "no MutatingWebhookConfiguration") {
+			t.Errorf("got %v without a configuration", err)
 		}
-		if n := log.count("not published"); n != 1 {
-			t.Errorf("got %d warnings while waiting, want one", n)
-		}
-		create := func() {
-			if _, err := client.Resource(configurationsResource()).Create(ctx, webhookConfiguration(""), metav1.CreateOptions{}); err != nil {
+		other := webhookConfiguration(string(own))
+		other.SetName("other")
+		for _, object := range []*unstructured.Unstructured{other, webhookConfiguration(string(own), "")} {
+			if _, err := client.Resource(configurationsResource()).Create(ctx, object, metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		create()
-		eventually(t, func() bool { return bytes.Equal(published(t, client)[0], own) })
+		<-changed
+		if got, err := c.Published(); err != nil || len(got) != 2 || !bytes.Equal(got[0], own) || len(got[1]) != 0 {
+			t.Errorf("got %q, %v, want the bundle of the first webhook", got, err)
+		}
 		if err := client.Resource(configurationsResource()).Delete(ctx, configurationName, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		create()
-		changed <- struct{}{}
-		eventually(t, func() bool { return bytes.Equal(published(t, client)[0], own) })
-		cancel()
-		<-done
-	})
-}
-
-func TestRunFollowsTheWatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		own := newBundle(t)
-		c, client := publisher(t, own, webhookConfiguration(string(own)))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			c.Run(ctx)
-		}()
-		synctest.Wait()
-		start := time.Now()
-		emptied := webhookConfiguration("")
-		if err := client.Tracker().Update(configurationsResource(), emptied, ""); err != nil {
-			t.Fatal(err)
-		}
-		watched := c.Client.Metadata.(interface {
-			Tracker() clienttesting.ObjectTracker
-		}).Tracker()
-		touched := &metav1.PartialObjectMetadata{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
-			ObjectMeta: metav1.ObjectMeta{Name: configurationName, ResourceVersion: "2"},
-		}
-		if err := watched.Create(configurationsResource(), touched, ""); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, func() bool { return bytes.Equal(published(t, client)[0], own) })
-		if took := time.Since(start); took >= publishInterval/2 {
-			t.Errorf("got the bundle back after %v, want the watch to be faster than %v", took, publishInterval)
+		<-changed
+		if _, err := c.Published(); err == nil {
+			t.Error("got bundles of a configuration that is gone")
 		}
 		cancel()
 		<-done
 	})
-}
-
-// countingHandler counts log lines.
-type countingHandler struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (h *countingHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h *countingHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
-func (h *countingHandler) WithGroup(string) slog.Handler            { return h }
-func (h *countingHandler) Handle(_ context.Context, r slog.Record) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.lines = append(h.lines, r.Message)
-	return nil
-}
-
-func (h *countingHandler) count(text string) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := 0
-	for _, line := range h.lines {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
 }
