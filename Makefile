@@ -35,14 +35,16 @@ test: build ## everything but the Kubernetes, Terraform and client tiers, with t
 	cd examples/widemo/wi-api && $(GO) test -race ./...
 	cd tools && $(GO) vet ./...
 	cd tools/images && $(GO) test -race ./...
+	cd test/helm && $(GO) test . ./render
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/sdk/run
 
 clients: build ## the same reads and writes with Python's and Java's newest SDKs
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/clients/run
 
-e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests
+e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests and the chart's
 	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
 	$(GO) test -count=1 ./internal/cluster/... ./internal/app && \
+	(cd test/helm && $(GO) test -count=1 ./server) && \
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
 
 e2e-terraform: build ## the real Terraform and azurerm provider apply, change, import and destroy the scenario

@@ -64,13 +64,20 @@ func parseReview(body []byte) (*review, error) {
 	if err != nil && !errors.As(err, &mistyped) {
 		return nil, fmt.Errorf("reading review: %w", err)
 	}
-	if r.Kind != "AdmissionReview" || r.APIVersion != "admission.k8s.io/v1" && r.APIVersion != "admission.k8s.io/v1beta1" {
-		return nil, fmt.Errorf("%w: apiVersion %s, kind %s", errNotReview, quote(r.APIVersion), quote(r.Kind))
+	if err := checkReview(r.APIVersion, r.Kind); err != nil {
+		return nil, err
 	}
 	if r.Request == nil || r.Request.UID == "" {
 		return nil, fmt.Errorf("%w: no request", errNotReview)
 	}
 	return r, err
+}
+
+func checkReview(apiVersion, kind string) error {
+	if kind != "AdmissionReview" || apiVersion != "admission.k8s.io/v1" && apiVersion != "admission.k8s.io/v1beta1" {
+		return fmt.Errorf("%w: apiVersion %s, kind %s", errNotReview, quote(apiVersion), quote(kind))
+	}
+	return nil
 }
 
 // isPodCreate reports whether the request is the one that is decided here.

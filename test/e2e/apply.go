@@ -34,6 +34,17 @@ func (c *Cluster) Apply(t testing.TB, manifest []byte) []*unstructured.Unstructu
 // TryApply is [Cluster.Apply] for manifests that may be refused. It returns the
 // objects as they are stored, and the API server's own error, wrapped.
 func (c *Cluster) TryApply(ctx context.Context, manifest []byte) ([]*unstructured.Unstructured, error) {
+	return c.apply(ctx, manifest, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+}
+
+// DryRun asks the API server what [Cluster.TryApply] would come to: every object
+// is checked, admitted and defaulted, and a field that its schema lacks is
+// refused, but nothing is stored. Namespaces must be there.
+func (c *Cluster) DryRun(ctx context.Context, manifest []byte) ([]*unstructured.Unstructured, error) {
+	return c.apply(ctx, manifest, metav1.ApplyOptions{FieldManager: fieldManager, Force: true, DryRun: []string{metav1.DryRunAll}})
+}
+
+func (c *Cluster) apply(ctx context.Context, manifest []byte, options metav1.ApplyOptions) ([]*unstructured.Unstructured, error) {
 	wanted, err := decode(manifest)
 	if err != nil {
 		return nil, err
@@ -45,7 +56,6 @@ func (c *Cluster) TryApply(ctx context.Context, manifest []byte) ([]*unstructure
 		if err != nil {
 			return stored, err
 		}
-		options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
 		applied, err := resource.Apply(ctx, object.GetName(), object, options)
 		if err != nil {
 			return stored, fmt.Errorf("applying %s %q: %w", object.GetKind(), object.GetName(), err)

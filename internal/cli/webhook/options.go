@@ -28,6 +28,7 @@ type options struct {
 	logLevel       slog.Level
 	logText        bool
 	version        bool
+	warn           bool // serve inject.WarnPath as well
 	inject         inject.Config
 }
 

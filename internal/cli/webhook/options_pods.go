@@ -42,6 +42,7 @@ func (r *raw) pods(flags *flag.FlagSet) {
 	flags.Var(&r.initResources, "proxy-init-resources", "requests and limits of the proxy's init step, likewise `JSON`")
 	flags.StringVar(&r.tokenEndpoint.Suffix, "custom-token-endpoint-annotation-suffix", "", "pods use the endpoint AZURE_KUBERNETES_TOKEN_PROXY by the annotation "+chain.AnnotationUsePrefix+"`SUFFIX` (default "+chain.BindingSuffix+")")
 	flags.StringVar(&r.tokenEndpoint.Audience, "custom-token-endpoint-audience", "", "`audience` of those pods' token (default "+chain.BindingAudience+")")
+	flags.BoolVar(&r.warn, "warn-webhook", false, "serve "+inject.WarnPath+" as well, for a webhook that warns about objects whose pods look as if they should take part")
 	flags.StringVar(&l.ProxyURL, "local-azure-proxy", "", "pods reach a local Azure through the CONNECT proxy at this `URL`")
 	flags.StringVar(&l.NoProxy, "local-azure-no-proxy", "", "`hosts` that those pods reach directly (default the cluster's own)")
 	flags.StringVar(&r.localAzureCA, "local-azure-ca", "", "`file` with the local Azure's certificate authority, PEM")

@@ -113,7 +113,7 @@ func (p *program) drain() {
 
 func (p *program) reviewServer() *http.Server {
 	return &http.Server{
-		Handler:   p.leaving(p.handler()),
+		Handler:   p.leaving(p.withWarner(p.handler())),
 		TLSConfig: &tls.Config{MinVersion: p.opts.tlsMinVersion, GetCertificate: p.serving.GetCertificate},
 		// API servers use HTTP/1.1 for webhooks, to spread over replicas (kubernetes/kubernetes#75791).
 		Protocols:         http1(),

@@ -100,6 +100,19 @@ func (s *ServiceAccounts) Get(ctx context.Context, namespace, name string) (inje
 	return live, err
 }
 
+// Cached returns the cache alone: its Get never asks the cluster.
+func (s *ServiceAccounts) Cached() inject.ServiceAccounts { return cached{s} }
+
+type cached struct{ *ServiceAccounts }
+
+func (c cached) Get(_ context.Context, namespace, name string) (inject.ServiceAccount, error) {
+	annotations, known := c.store.get(namespace + "/" + name)
+	if !known {
+		return inject.ServiceAccount{}, fmt.Errorf("%w in the cache: %s/%s", inject.ErrNotFound, namespace, name)
+	}
+	return inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: annotations}, nil
+}
+
 func (s *ServiceAccounts) read(ctx context.Context, namespace, name string) (inject.ServiceAccount, error) {
 	ctx, cancel := context.WithTimeout(ctx, liveReadTimeout)
 	defer cancel()

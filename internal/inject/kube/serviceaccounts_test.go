@@ -227,6 +227,19 @@ func TestStoreCounts(t *testing.T) {
 	}
 }
 
+func TestCachedAsksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fakeClient(t, object("plain", nil))
+		accounts := filled(t, client)
+		if _, err := accounts.Cached().Get(t.Context(), "widemo", "plain"); err != nil {
+			t.Error(err)
+		}
+		if _, err := accounts.Cached().Get(t.Context(), "widemo", "nobody"); !errors.Is(err, inject.ErrNotFound) || reads(client) != 0 {
+			t.Errorf("got %v after %d live reads, want ErrNotFound and none", err, reads(client))
+		}
+	})
+}
+
 // TestLiveReadsAreToldOf: found, absent, failed.
 func TestLiveReadsAreToldOf(t *testing.T) {
 	client := fakeClient(t, object("there", nil))
