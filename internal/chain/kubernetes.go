@@ -10,6 +10,9 @@ import (
 const (
 	LabelUse = "azure.workload.identity/use" // on the pod; exactly "true"
 
+	// AnnotationPrefix begins all of them.
+	AnnotationPrefix = "azure.workload.identity/"
+
 	AnnotationClientID           = "azure.workload.identity/client-id"                        // on the service account
 	AnnotationTenantID           = "azure.workload.identity/tenant-id"                        // on the service account
 	AnnotationTokenExpiration    = "azure.workload.identity/service-account-token-expiration" // seconds; the pod's wins

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,7 +45,51 @@ func parseSettings(p *Pod, sa ServiceAccount, cfg Config) (podSettings, error) {
 			s.warnings = append(s.warnings, "annotation "+key+" has no effect on a pod: it belongs on the service account")
 		}
 	}
+	for _, key := range unread(annotations, podKeys(cfg)) {
+		s.warnings = append(s.warnings, unreadWarning(key, "the pod", podKeys(cfg)))
+	}
 	return s, nil
+}
+
+// podKeys are the annotations that are read from pods.
+func podKeys(cfg Config) []string {
+	keys := podAnnotations()
+	keys[len(keys)-1] = cfg.TokenEndpoint.Annotation()
+	return append(keys[:], chain.AnnotationTokenExpiration)
+}
+
+// unread returns the annotations, sorted and three at most, that look like those
+// of workload identity and that nobody reads anywhere. Known are those read here.
+func unread(annotations map[string]string, known []string) []string {
+	var keys []string
+	accounts := accountAnnotations()
+	for key := range annotations {
+		if strings.HasPrefix(key, chain.AnnotationPrefix) && key != chain.LabelUse &&
+			!slices.Contains(known, key) && !slices.Contains(accounts[:], key) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys[:min(len(keys), 3)]
+}
+
+// unreadWarning names the annotation that begins most like the unread one.
+func unreadWarning(key, of string, known []string) string {
+	text, best := "nobody reads annotation "+quote(key)+" of "+of, len(chain.AnnotationPrefix)+2
+	meant := ""
+	for _, candidate := range known {
+		same := 0
+		for same < min(len(key), len(candidate)) && key[same] == candidate[same] {
+			same++
+		}
+		if same > best {
+			best, meant = same, candidate
+		}
+	}
+	if meant != "" {
+		text += ": " + meant + " may be meant"
+	}
+	return text
 }
 
 // splitNames splits a list of container names. Upstream accepts ";" alone and

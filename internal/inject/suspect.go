@@ -3,7 +3,6 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -149,6 +148,9 @@ func (s *suspect) label(sa ServiceAccount, cfg Config) string {
 			return "label " + chain.LabelUse + " is on " + s.title() + ", not on its pods" + add
 		}
 	}
+	if value, ok := s.pod.Annotations[chain.LabelUse]; ok && !strings.EqualFold(value, "false") {
+		return chain.LabelUse + " is an annotation of " + s.pods() + ", not a label" + add
+	}
 	for _, key := range podKeys(cfg) {
 		if wanted(s.pod.Annotations, key) {
 			return "annotation " + key + " of " + s.pods() + " does nothing without the label" + add
@@ -188,6 +190,11 @@ func (s *suspect) misplaced(cfg Config) []string {
 			warn(key, s.path+"metadata.annotations", account)
 		}
 	}
+	for _, m := range append(s.own, s.pod) {
+		for _, key := range unread(m.Annotations, podKeys(cfg)) {
+			warnings = append(warnings, unreadWarning(key, s.title(), podKeys(cfg)))
+		}
+	}
 	return warnings
 }
 
@@ -203,6 +210,9 @@ func (s *suspect) accountWarnings(sa ServiceAccount, cfg Config) []string {
 			warnings = append(warnings, "annotation "+key+" does nothing on "+s.title()+": move it to the annotations of its pods")
 		}
 	}
+	for _, key := range unread(s.pod.Annotations, podKeys(cfg)) {
+		warnings = append(warnings, unreadWarning(key, s.title(), ServiceAccountAnnotations()))
+	}
 	_, err := identify(sa, cfg)
 	if err == nil {
 		_, err = Expiration(sa)
@@ -215,12 +225,6 @@ func (s *suspect) accountWarnings(sa ServiceAccount, cfg Config) []string {
 
 // labelLine is what a manifest has to say.
 const labelLine = chain.LabelUse + `: "true"`
-
-// podKeys are the annotations that are read from pods.
-func podKeys(cfg Config) []string {
-	keys := podAnnotations()
-	return append(slices.Clone(keys[:len(keys)-1]), cfg.TokenEndpoint.Annotation(), chain.AnnotationTokenExpiration)
-}
 
 // wanted reports whether an annotation is there and asks for something.
 func wanted(annotations map[string]string, key string) bool {

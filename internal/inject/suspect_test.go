@@ -50,6 +50,12 @@ func TestSuspect(t *testing.T) {
 		{name: "pod_mirror", kind: "Pod", object: pod(meta("", `"kubernetes.io/config.mirror":"1"`))},
 		{name: "pod_annotation", kind: "Pod", object: pod(meta("", askings)), unknown: true,
 			want: []string{`annotation azure.workload.identity/inject-proxy-sidecar of Pod "x" does nothing without the label: ` + addToPod}},
+		{name: "pod_label_as_annotation", kind: "Deployment", object: deployment(plain, meta("", use)), unknown: true,
+			want: []string{`azure.workload.identity/use is an annotation of the pods of Deployment "x", not a label: ` + add}},
+		{name: "pod_misspelt", kind: "Deployment", object: deployment(plain, meta(use, `"azure.workload.identity/inject-proxy":"true"`)),
+			want: []string{`nobody reads annotation "azure.workload.identity/inject-proxy" of Deployment "x": azure.workload.identity/inject-proxy-sidecar may be meant`}},
+		{name: "account_misspelt", kind: "ServiceAccount", object: `{` + meta("", `"azure.workload.identity/client_id":"x","other/client_id":"x"`) + `}`,
+			want: []string{`nobody reads annotation "azure.workload.identity/client_id" of ServiceAccount "x": azure.workload.identity/client-id may be meant`}},
 		{name: "pod_annotation_false", kind: "Pod", object: pod(meta("", `"azure.workload.identity/inject-proxy-sidecar":"false"`)), unknown: true},
 		{name: "pod_account_annotation", kind: "Pod", object: pod(meta("", client)), unknown: true,
 			want: []string{`annotation azure.workload.identity/client-id in metadata.annotations of Pod "x" does nothing there: move it to service account "sa"`}},
@@ -126,10 +132,10 @@ func TestSuspectAsksOnlyWhenItMatters(t *testing.T) {
 // the cluster's choice.
 func TestSuspectOtherAnnotation(t *testing.T) {
 	object := []byte(`{` + meta("", `"azure.workload.identity/use-team":"true"`) + `,"spec":{}}`)
-	for want, endpoint := range map[int]*TokenEndpoint{0: nil, 1: {Suffix: "team"}} {
+	for want, endpoint := range map[string]*TokenEndpoint{"nobody reads": nil, "does nothing without the label": {Suffix: "team"}} {
 		got, err := Suspect("Pod", object, ServiceAccount{}, Config{TokenEndpoint: endpoint})
-		if err != nil || len(got) != want {
-			t.Errorf("%+v: got %q, %v, want %d warnings", endpoint, got, err, want)
+		if err != nil || len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("%+v: got %q, %v, want one with %q", endpoint, got, err, want)
 		}
 	}
 }
