@@ -80,6 +80,13 @@ func TestRefusals(t *testing.T) {
 		{"backend", with("metricsBackend", "statsd"), "metricsBackend"},
 		{"metrics_address", with("metricsAddr", "8095"), "metricsAddr"},
 		{"proxy_url", with("localAzure.proxyURL", "https://x:1"), "proxyURL"},
+		{"binding_without_endpoint", with("customTokenEndpoint.azureKubernetesSniName", "x"), "azureKubernetesTokenProxy is missing"},
+		{"binding_two_authorities", with("customTokenEndpoint.azureKubernetesTokenProxy", "https://x", "customTokenEndpoint.azureKubernetesCaData", "x", "customTokenEndpoint.azureKubernetesCAConfigMapName", "x"), "takes one of"},
+		{"binding_selector", with("customTokenEndpoint.azureKubernetesTokenProxy", "https://x", "customTokenEndpoint.azureKubernetesCACTBLabelSelector", "{}"), "needs azureKubernetesCACTBSignerName"},
+		{"local_without_proxy", with("localAzure.noProxy", "x"), "localAzure.proxyURL is missing"},
+		{"local_without_authority", with("localAzure.proxyURL", "http://x:1"), "takes one of ca and caConfigMap"},
+		{"local_two_authorities", with("localAzure.proxyURL", "http://x:1", "localAzure.ca", "x", "localAzure.caConfigMap", "x"), "takes one of ca and caConfigMap"},
+		{"local_trust_store", with("localAzure.proxyURL", "http://x:1", "localAzure.ca", "x", "localAzure.trustStoreKey", "x"), "needs caConfigMap"},
 		{"name", with("fullnameOverride", "Not_A_Name"), "fullnameOverride"},
 		{"environment", with("extraEnv", []any{map[string]any{"value": "x"}}), "extraEnv"},
 	}

@@ -67,6 +67,7 @@ func TestNeverItsOwnNamespace(t *testing.T) {
 		{"default", with(), `{"matchExpressions":[` + own("") + `]}`},
 		{"labels", with("mutatingWebhookNamespaceSelector.matchLabels", map[string]any{"a": "b"}), `{"matchExpressions":[` + own("") + `],"matchLabels":{"a":"b"}}`},
 		{"expressions", with("mutatingWebhookNamespaceSelector.matchExpressions", []any{map[string]any{"key": "team", "operator": "Exists"}}), `{"matchExpressions":[` + theirs + `,` + own("") + `]}`},
+		{"aks", with("aksNamespaceSelector", true), `{"matchExpressions":[{"key":"control-plane","operator":"NotIn","values":["true"]},{"key":"kubernetes.azure.com/managedby","operator":"NotIn","values":["aks"]},` + own("") + `]}`},
 		{"excluded", with("excludedNamespaces", []any{"kube-public", "kube-system"}), `{"matchExpressions":[` + own(`,"kube-public"`) + `]}`},
 	}
 	for _, test := range tests {

@@ -24,6 +24,8 @@ var (
 	monitored   = []any{"serviceMonitor.enabled", true}
 	guarded     = []any{"networkPolicy.enabled", true}
 	ownInit     = []any{"proxy.initImage.repository", "registry.example/init", "proxy.initImage.release", "v1"}
+	bound       = []any{"customTokenEndpoint.azureKubernetesTokenProxy", "https://a.example"}
+	local       = []any{"localAzure.proxyURL", "http://a:1", "localAzure.caConfigMap", "a"}
 	digest      = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	peers       = []any{map[string]any{"podSelector": map[string]any{}}}
 	quantities  = map[string]any{"limits": map[string]any{"memory": "128Mi"}}
@@ -69,6 +71,7 @@ func changes() map[string]change {
 		"matchPolicy":                   {to: "Exact", stays: true},
 		"mutatingWebhookAnnotations":    {to: map[string]any{"a": "b"}, stays: true},
 		"excludedNamespaces":            {to: []any{"kube-public"}, stays: true},
+		"aksNamespaceSelector":          {to: true, stays: true},
 		"warnWebhook.enabled":           {to: true},
 		"warnWebhook.timeoutSeconds":    {to: 3, with: []any{"warnWebhook.enabled", true}, stays: true},
 		"certificates.source":           {to: "cert-manager"},
@@ -121,18 +124,18 @@ func changes() map[string]change {
 		"customTokenEndpoint.annotationSuffix":                  {to: "x"},
 		"customTokenEndpoint.audience":                          {to: "api://x"},
 		"customTokenEndpoint.azureKubernetesTokenProxy":         {to: "https://x.example"},
-		"customTokenEndpoint.azureKubernetesSniName":            {to: "x"},
-		"customTokenEndpoint.azureKubernetesCaData":             {to: "x"},
-		"customTokenEndpoint.azureKubernetesCAConfigMapName":    {to: "x"},
-		"customTokenEndpoint.azureKubernetesCACTBSignerName":    {to: "x"},
-		"customTokenEndpoint.azureKubernetesCACTBLabelSelector": {to: "{}"},
+		"customTokenEndpoint.azureKubernetesSniName":            {to: "x", with: bound},
+		"customTokenEndpoint.azureKubernetesCaData":             {to: "x", with: bound},
+		"customTokenEndpoint.azureKubernetesCAConfigMapName":    {to: "x", with: bound},
+		"customTokenEndpoint.azureKubernetesCACTBSignerName":    {to: "x", with: bound},
+		"customTokenEndpoint.azureKubernetesCACTBLabelSelector": {to: "{}", with: append([]any{"customTokenEndpoint.azureKubernetesCACTBSignerName", "s"}, bound...)},
 
-		"localAzure.proxyURL":           {to: "http://x:1"},
-		"localAzure.noProxy":            {to: "x"},
-		"localAzure.ca":                 {to: "x"},
-		"localAzure.caConfigMap":        {to: "x"},
-		"localAzure.trustStoreKey":      {to: "x"},
-		"localAzure.trustStorePassword": {to: "x"},
+		"localAzure.proxyURL":           {to: "http://x:1", with: local},
+		"localAzure.noProxy":            {to: "x", with: local},
+		"localAzure.ca":                 {to: "x", with: []any{"localAzure.proxyURL", "http://a:1", "localAzure.ca", "a"}},
+		"localAzure.caConfigMap":        {to: "x", with: local},
+		"localAzure.trustStoreKey":      {to: "x", with: local},
+		"localAzure.trustStorePassword": {to: "x", with: local},
 	}
 }
 

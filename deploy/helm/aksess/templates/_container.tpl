@@ -35,9 +35,7 @@
 {{- end }}
 - --old-token-path={{ .Values.oldTokenPath }}
 - --proxy-sidecar={{ .Values.proxy.sidecar }}
-{{- if ne .Values.proxy.mode "redirect" }}
 - --proxy-mode={{ .Values.proxy.mode }}
-{{- end }}
 - --proxy-port={{ .Values.proxy.port }}
 - --proxy-pull-policy={{ .Values.proxy.image.pullPolicy }}
 - --proxy-init-privileged={{ .Values.proxy.initPrivileged }}

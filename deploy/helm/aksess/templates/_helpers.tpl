@@ -57,6 +57,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- define "aksess.namespaceSelector" -}}
 {{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) .Values.excludedNamespaces | uniq) -}}
 {{- $selector := deepCopy .Values.mutatingWebhookNamespaceSelector -}}
+{{- if .Values.aksNamespaceSelector -}}
+{{- $expressions := list (dict "key" "control-plane" "operator" "NotIn" "values" (list "true")) (dict "key" "kubernetes.azure.com/managedby" "operator" "NotIn" "values" (list "aks")) -}}
+{{- $_ := set $selector "matchExpressions" (concat (get $selector "matchExpressions" | default list) $expressions) -}}
+{{- end -}}
 {{- $_ := set $selector "matchExpressions" (append (get $selector "matchExpressions" | default list) $own) -}}
 {{ toYaml $selector }}
 {{- end }}

@@ -1,0 +1,76 @@
+package helm_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aksess/aksess/internal/cli/webhook"
+)
+
+// TestWebhookTakesItsCommandLine gives what the chart renders to the program:
+// it must come as far as looking for its cluster, past every flag and variable.
+func TestWebhookTakesItsCommandLine(t *testing.T) {
+	for name, values := range valueSets(t) {
+		t.Run(name, func(t *testing.T) {
+			objects := render(t, values)
+			args, env := commandLine(t, objects)
+			code, log := start(t, append(args, "--kubeconfig=absent"), env)
+			if code != 1 || !strings.Contains(log, `reading kubeconfig \"absent\"`) && !strings.Contains(log, `reading kubeconfig "absent"`) {
+				t.Errorf("got exit code %d: %s", code, log)
+			}
+			if code, log := start(t, append(args, "--no-such-flag"), env); code != 2 {
+				t.Errorf("got exit code %d for a flag that does not exist: %s", code, log)
+			}
+		})
+	}
+}
+
+// commandLine is the container's, with the mounted certificate authority of a
+// local Azure in a file of the test.
+func commandLine(t *testing.T, objects objects) (args []string, env map[string]string) {
+	t.Helper()
+	name := "aksess-webhook"
+	if objects[deployment] == nil {
+		name = "workload-identity"
+	}
+	container := []any{"spec", "template", "spec", "containers", 0}
+	list, _ := objects.at(t, "Deployment/"+name, append(container, "args")...).([]any)
+	for _, arg := range list {
+		args = append(args, arg.(string))
+	}
+	const mounted = "--local-azure-ca=/etc/aksess/local-azure/ca.crt"
+	if config := objects["ConfigMap/"+name+"-local-azure"]; config != nil {
+		file := filepath.Join(t.TempDir(), "ca.crt")
+		if err := os.WriteFile(file, []byte(config["data"].(map[string]any)["ca.crt"].(string)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for i := range args {
+			if args[i] == mounted {
+				args[i] = "--local-azure-ca=" + file
+			}
+		}
+	}
+	env = map[string]string{}
+	variables, _ := objects.at(t, "Deployment/"+name, append(container, "env")...).([]any)
+	for _, variable := range variables {
+		variable := variable.(map[string]any)
+		value, _ := variable["value"].(string)
+		if variable["valueFrom"] != nil {
+			value = "aksess-system" // of POD_NAMESPACE and, for this test, POD_NAME
+		}
+		env[variable["name"].(string)] = value
+	}
+	return args, env
+}
+
+func start(t *testing.T, args []string, env map[string]string) (code int, log string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = webhook.Main(t.Context(), webhook.Env{
+		Args: args, Getenv: func(name string) string { return env[name] }, Stdout: &out, Stderr: &out, Version: "test",
+	})
+	return code, out.String()
+}
