@@ -9,7 +9,7 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build images push-images demo test clients e2e e2e-terraform e2e-az bench check generate cross clean
+.PHONY: help build images push-images demo test clients e2e e2e-node e2e-terraform e2e-az bench check generate cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ e2e: build ## a real API server, etcd and controller-manager with the scenario's
 	$(GO) test -count=1 ./internal/cluster/... ./internal/app && \
 	(cd test/helm && $(GO) test -count=1 ./server) && \
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
+
+e2e-node: build ## real pods on a real kubelet: chart, webhook, proxy and the scenario (Linux, root)
+	AKSESS_BIN=$(CURDIR)/$(BIN) test/node/run
 
 e2e-terraform: build ## the real Terraform and azurerm provider apply, change, import and destroy the scenario
 	TERRAFORM_BIN_DIR="$$(tools/terraform/build)" && KUBE_BIN_DIR="$$(tools/kubernetes/build)" && AZ_BIN_DIR="$$(tools/az/build -newest)" && \

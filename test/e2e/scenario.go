@@ -37,6 +37,7 @@ const (
 	apiStores     = "2024-05-01"
 	apiStorage    = "2025-08-01"
 	apiRoles      = "2022-04-01"
+	apiClusters   = "2025-10-01"
 )
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -192,4 +193,25 @@ func substitute(t testing.TB, manifest []byte, values map[string]string) []byte 
 		}
 		return []byte(value)
 	})
+}
+
+// AttachCluster creates the managed cluster that stands for the one that the
+// local Azure was attached to, and returns its issuer.
+func (a *Azure) AttachCluster(t testing.TB) (issuer string) {
+	t.Helper()
+	group := "/subscriptions/" + a.SubscriptionID + "/resourceGroups/widemo"
+	a.Put(t, group, apiGroups, object{"location": location}, nil)
+	var cluster struct {
+		Properties struct {
+			OIDCIssuerProfile struct{ IssuerURL string }
+		}
+	}
+	a.Put(t, group+"/providers/Microsoft.ContainerService/managedClusters/widemo", apiClusters, object{
+		"location": location, "identity": object{"type": "SystemAssigned"},
+		"properties": object{
+			"dnsPrefix": "widemo", "oidcIssuerProfile": object{"enabled": true}, "securityProfile": object{"workloadIdentity": object{"enabled": true}},
+			"agentPoolProfiles": []object{{"name": "linux", "mode": "System", "count": 1, "vmSize": "Standard_DS4_v2"}},
+		},
+	}, &cluster)
+	return cluster.Properties.OIDCIssuerProfile.IssuerURL
 }

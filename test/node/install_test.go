@@ -1,0 +1,78 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/aksess/aksess/test/e2e"
+	"github.com/aksess/aksess/test/node"
+)
+
+const (
+	webhookNamespace = "aksess-system"
+	webhookName      = "aksess-webhook"
+	// release is the tag of this repository's images.
+	release = "e2e"
+)
+
+// installWebhook applies what the chart renders and waits until all replicas serve.
+func (w *world) installWebhook(t *testing.T) {
+	t.Helper()
+	ca, err := os.ReadFile(w.azure.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := yaml.Marshal(map[string]any{
+		"azureTenantID": w.azure.TenantID,
+		"image":         map[string]any{"release": release},
+		"proxy":         map[string]any{"image": map[string]any{"release": release}},
+		"localAzure":    map[string]any{"proxyURL": w.azure.ProxyURL, "ca": string(ca)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.node.Apply(t, render(t, values))
+	e2e.Eventually(t, 2*time.Minute, "webhook available", func() error { return w.webhookAvailable(t.Context()) })
+}
+
+// render is `helm template` of the chart with the values.
+func render(t *testing.T, values []byte) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, values, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	program := filepath.Join(node.ProgramDir(t, "AKSESS_NODE_BIN", "render"), "render")
+	var stderr strings.Builder
+	command := exec.CommandContext(ctx, program, "template", "-root", "../..", "-n", webhookNamespace, "-create-namespace", "-f", file)
+	command.Stderr = &stderr
+	manifest, err := command.Output()
+	if err != nil {
+		t.Fatalf("rendering the chart: %v\n%s", err, stderr.String())
+	}
+	return manifest
+}
+
+// webhookAvailable says how many replicas of the webhook do not serve yet.
+func (w *world) webhookAvailable(ctx context.Context) error {
+	deployment, err := w.node.Client.AppsV1().Deployments(webhookNamespace).Get(ctx, webhookName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	want, got := *deployment.Spec.Replicas, deployment.Status.AvailableReplicas
+	if got != want || want < 2 || deployment.Status.ObservedGeneration != deployment.Generation {
+		return fmt.Errorf("%d of %d replicas are available, want all of at least two", got, want)
+	}
+	return nil
+}

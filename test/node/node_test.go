@@ -1,0 +1,65 @@
+package node_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/aksess/aksess/test/e2e"
+	"github.com/aksess/aksess/test/node"
+)
+
+const (
+	azurePort   = "4430"
+	probeImage  = "aksess.test/probe:1"
+	manifestDir = "../../examples/widemo/k8s"
+)
+
+func TestMain(m *testing.M) { os.Exit(node.Sandboxed(m.Run)) }
+
+// A world is everything that the tests share: starting it costs more than they do.
+type world struct {
+	node     *node.Node
+	azure    *e2e.Azure
+	scenario *e2e.Scenario
+	issuer   string
+	metadata *metadata // the node's, not the pods'
+}
+
+// TestNode runs everything that needs a node on one: first what pods do beside
+// each other, then what happens when something is restarted under them.
+func TestNode(t *testing.T) {
+	w := start(t)
+	w.installWebhook(t)
+	w.node.ApplyScenario(t, manifestDir, w.scenario.Values())
+	t.Run("pods", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T){
+			"scenario": w.testScenario,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t)
+			})
+		}
+	})
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	bin := node.ProgramDir(t, "AKSESS_BIN", "aksess")
+	tools := node.ProgramDir(t, "AKSESS_NODE_BIN", "probe", "render", "images")
+	w := &world{node: node.Start(t), metadata: startMetadata(t)}
+	for _, image := range []struct{ name, repository, tag string }{
+		{"aksess-webhook", "aksess/aksess-webhook", release},
+		{"aksess-proxy", "aksess/aksess-proxy", release},
+		{"wi-api", "library/wi-api", "dev"},
+	} {
+		node.PushLayout(t, filepath.Join(tools, "images", image.name), image.repository, image.tag)
+	}
+	node.PushProgram(t, filepath.Join(tools, "probe"), "probe", "1")
+	w.azure = e2e.StartAzure(t, bin, "--listen", node.Address().String()+":"+azurePort, "--allow-remote", "--kubeconfig", w.node.Kubeconfig)
+	w.issuer = w.azure.AttachCluster(t)
+	w.scenario = w.azure.Deploy(t, w.issuer)
+	w.scenario.DeployData(t)
+	return w
+}

@@ -1,0 +1,77 @@
+// Command probe is a program that knows a managed identity only by its metadata
+// service, as programs written for virtual machines do: by Azure's SDK and by
+// plain requests. The node's tests run it in pods. It prints no token, only what
+// a token says.
+//
+//	probe once URL    ask, read what the URL has, print it, end with 0 if all went well
+//	probe serve       answer the tests on :8080
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Port of the tests' requests.
+const address = ":8080"
+
+func main() {
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "once":
+		os.Exit(once(os.Args[2]))
+	case len(os.Args) == 2 && os.Args[1] == "serve":
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(address, routes()))
+		os.Exit(1)
+	}
+	fmt.Fprintln(os.Stderr, "usage: probe once URL | probe serve")
+	os.Exit(2)
+}
+
+// once reads the URL with a token of the SDK's and asks for the same plainly.
+func once(target string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	resource, err := resourceOf(target)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	bySDK, byHand := readBySDK(ctx, target), plain(ctx, tokenPath+resource, "true")
+	if err := json.NewEncoder(os.Stdout).Encode(map[string]any{"sdk": bySDK, "plain": byHand}); err != nil {
+		return 1
+	}
+	if bySDK.Error != "" || byHand.Status != http.StatusOK {
+		return 1
+	}
+	return 0
+}
+
+func routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /sdk", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, readBySDK(r.Context(), r.FormValue("url")))
+	})
+	mux.HandleFunc("GET /plain", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, plain(r.Context(), r.FormValue("path"), r.FormValue("metadata")))
+	})
+	mux.HandleFunc("GET /assertion", func(w http.ResponseWriter, r *http.Request) {
+		text, err := os.ReadFile(os.Getenv("AZURE_FEDERATED_TOKEN_FILE"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer(w, claimsOf(string(text)))
+	})
+	mux.HandleFunc("GET /exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	return mux
+}
+
+func answer(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value) // the client may be gone
+}
