@@ -36,6 +36,7 @@ type Proxy struct {
 	LogLevel  string // passed on to the proxy; "info" when empty
 
 	Mode ProxyMode // of pods that choose none; ModeRedirect when empty
+	Pass string    // paths of the node's metadata service that the proxy passes on; its own list when empty
 
 	PullPolicy    string     // of both images; "IfNotPresent" when empty
 	Resources     *Resources // of the proxy; DefaultProxyResources when nil

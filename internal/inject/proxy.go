@@ -155,6 +155,9 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 			SeccompProfile:           &seccompProfile{Type: "RuntimeDefault"},
 		},
 	}
+	if pass := m.cfg.Proxy.Pass; pass != "" { // which upstream's proxy does not know
+		c.Args = append(c.Args, "--pass="+pass)
+	}
 	c.Lifecycle.PostStart.Exec.Command = []string{"/proxy", portArg, "--probe", logArg}
 	if !m.cfg.Proxy.Classic {
 		c.RestartPolicy = "Always"

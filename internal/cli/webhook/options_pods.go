@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/aksess/aksess/internal/chain"
+	"github.com/aksess/aksess/internal/imds/node"
 	"github.com/aksess/aksess/internal/inject"
 )
 
@@ -35,6 +36,7 @@ func (r *raw) pods(flags *flag.FlagSet) {
 	flags.StringVar(&r.sidecar, "proxy-sidecar", "auto", "how the proxy is injected: native, classic, or auto by the API server's version")
 	flags.StringVar((*string)(&c.Proxy.Mode), "proxy-mode", string(inject.ModeRedirect), "how programs reach the proxy in pods that choose nothing: redirect, or endpoint, which needs no privilege")
 	flags.IntVar(&c.Proxy.Port, "proxy-port", 0, "`port` of the proxy in pods that choose none (default 8000)")
+	flags.StringVar(&c.Proxy.Pass, "proxy-pass", "", "`paths` of the node's metadata service that the proxy passes on, its --pass; \"none\" for none (default the proxy's own list)")
 	flags.BoolVar(&c.Proxy.PrivilegedInit, "proxy-init-privileged", false, "run the proxy's init step privileged, as upstream's iptables image needs it")
 	flags.StringVar(&c.Proxy.PullPolicy, "proxy-pull-policy", "IfNotPresent", "`policy` of the proxy's images: Always, IfNotPresent or Never")
 	r.proxyResources, r.initResources = resources(inject.DefaultProxyResources()), resources(inject.DefaultProxyResources())
@@ -69,6 +71,11 @@ func (r *raw) resolvePods(getenv func(string) string) error {
 	c.Proxy.Image, c.Proxy.InitImage = getenv("PROXY_IMAGE"), getenv("PROXY_INIT_IMAGE")
 	c.Proxy.LogLevel = r.logLevel
 	c.Proxy.Resources, c.Proxy.InitResources = (*inject.Resources)(&r.proxyResources), (*inject.Resources)(&r.initResources)
+	if c.Proxy.Pass != "" {
+		if _, err := node.ParseRules(c.Proxy.Pass); err != nil {
+			return fmt.Errorf("--proxy-pass: %w", err)
+		}
+	}
 	switch r.sidecar {
 	case "auto", "native":
 	case "classic":

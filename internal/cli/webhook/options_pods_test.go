@@ -11,14 +11,14 @@ import (
 
 func TestParseProxy(t *testing.T) {
 	got, err := parse([]string{
-		"--proxy-init-privileged", "--proxy-pull-policy=Always", "--proxy-mode=endpoint",
+		"--proxy-init-privileged", "--proxy-pull-policy=Always", "--proxy-mode=endpoint", "--proxy-pass=/metadata/instance",
 		`--proxy-resources={"limits":{"cpu":1,"memory":"32Mi"},"requests":{"cpu":0.5}}`, "--proxy-init-resources={}",
 	}, environment("AZURE_TENANT_ID="+tenant, "PROXY_IMAGE=p:1"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := inject.Proxy{
-		Image: "p:1", Mode: inject.ModeEndpoint, PrivilegedInit: true, PullPolicy: "Always",
+		Image: "p:1", Mode: inject.ModeEndpoint, Pass: "/metadata/instance", PrivilegedInit: true, PullPolicy: "Always",
 		Resources:     &inject.Resources{Limits: map[string]string{"cpu": "1", "memory": "32Mi"}, Requests: map[string]string{"cpu": "500m"}},
 		InitResources: &inject.Resources{Limits: map[string]string{}, Requests: map[string]string{}},
 	}
@@ -30,6 +30,7 @@ func TestParseProxy(t *testing.T) {
 func TestParseProxyErrors(t *testing.T) {
 	tests := []struct{ name, arg, want string }{
 		{"obsolete", "--proxy-init-unprivileged", "not defined"},
+		{"pass", "--proxy-pass=metadata", "--proxy-pass"},
 		{"mode", "--proxy-mode=none", `mode "none"`},
 		{"pull_policy", "--proxy-pull-policy=Sometimes", "Sometimes"},
 		{"no_json", "--proxy-resources=10m", "--proxy-resources"},
