@@ -1,8 +1,13 @@
 package webhook
 
 import (
+	"bytes"
+	"errors"
+	"flag"
 	"io"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -133,5 +138,26 @@ func TestParseTokenEndpointErrors(t *testing.T) {
 				t.Errorf("got %v, want %q in it", err, test.want)
 			}
 		})
+	}
+}
+
+// TestAnnotationsPageNamesFlags: the flags in docs/annotations.md exist.
+func TestAnnotationsPageNamesFlags(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/annotations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var usage bytes.Buffer
+	if _, err := parse([]string{"--help"}, environment(), &usage); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`--([a-z-]+)").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 10 {
+		t.Errorf("got %d flags in the page, want more", len(named))
+	}
+	for _, match := range named {
+		if name := match[1]; name != "help" && name != "client-id" && !strings.Contains(usage.String(), "\n  -"+name) {
+			t.Errorf("docs/annotations.md has --%s, which the webhook does not", name)
+		}
 	}
 }
