@@ -44,7 +44,7 @@ clients: build ## the same reads and writes with Python's and Java's newest SDKs
 e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests and the chart's
 	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
 	$(GO) test -count=1 ./internal/cluster/... ./internal/app && \
-	(cd test/helm && $(GO) test -count=1 ./server) && \
+	(cd test/helm && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 ./server) && \
 	cd test/e2e && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./...
 
 e2e-node: build ## real pods on a real kubelet: chart, webhook, proxy and the scenario (Linux, root)

@@ -32,7 +32,9 @@ func TestServer(t *testing.T) {
 	t.Run("value_sets", func(t *testing.T) { testValueSets(t, cluster) })
 	t.Run("manifests", func(t *testing.T) { testManifests(t, cluster) })
 	t.Run("mistakes", func(t *testing.T) { testMistakes(t, cluster) })
+	t.Run("rights", func(t *testing.T) { testRights(t, cluster) })
 	t.Run("selectors", func(t *testing.T) { testSelectors(t, cluster) })
+	t.Run("life", func(t *testing.T) { testLife(t, cluster) })
 }
 
 // installKinds makes the API server know other projects' kinds, and waits until
