@@ -35,6 +35,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("unknown_fields", func(t *testing.T) { testUnknownFields(t, cluster) })
 	t.Run("unlabelled", func(t *testing.T) { testUnlabelled(t, cluster) })
 	t.Run("bad_annotations", func(t *testing.T) { testBadAnnotations(t, cluster) })
+	t.Run("extras", func(t *testing.T) { testExtras(t, cluster) })
 	t.Run("exchange", func(t *testing.T) { testExchange(t, cluster, azure, deployed) })
 	t.Run("foreign_account", func(t *testing.T) { testForeignAccount(t, cluster, azure, deployed) })
 	t.Run("exec", func(t *testing.T) { testExec(t, bin, cluster, azure, deployed) })

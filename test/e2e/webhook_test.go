@@ -116,6 +116,17 @@ webhooks:
   reinvocationPolicy: IfNeeded
   sideEffects: NoneOnDryRun
   timeoutSeconds: 5
+- name: warning.azure-workload-identity.io
+  admissionReviewVersions: [v1]
+  clientConfig:
+    url: https://%s/warn
+  rules:
+  - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [serviceaccounts]}
+  - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}
+  failurePolicy: Ignore
+  sideEffects: None
+  timeoutSeconds: 5
 `
 
 // startWebhook runs the webhook with the rights that it needs and no more, and
@@ -123,14 +134,15 @@ webhooks:
 func startWebhook(t *testing.T, bin string, cluster *e2e.Cluster, tenant string) *e2e.Process {
 	t.Helper()
 	listen, health := e2e.FreeAddress(t), e2e.FreeAddress(t)
-	cluster.Apply(t, fmt.Appendf(nil, webhookManifest, listen))
+	cluster.Apply(t, fmt.Appendf(nil, webhookManifest, listen, listen))
 	webhook := e2e.StartProcess(t, e2e.Command{
 		Name: "aksess-webhook", Path: filepath.Join(bin, "aksess-webhook"),
 		Args: []string{
 			"--kubeconfig", cluster.User(t, webhookUser), "--webhook-configuration", webhookConfiguration,
-			"--cert-source", "secret", "--listen", listen, "--health-addr", health, "--metrics-addr", "0", "--drain-delay", "0s",
+			"--cert-source", "secret", "--listen", listen, "--health-addr", health, "--metrics-addr", "0", "--drain-delay", "0s", "--warn-webhook",
 		},
-		Env: e2e.CleanEnv(t, "AZURE_TENANT_ID="+tenant, "POD_NAMESPACE="+webhookNamespace),
+		Env: e2e.CleanEnv(t, "AZURE_TENANT_ID="+tenant, "POD_NAMESPACE="+webhookNamespace, "PROXY_IMAGE=aksess-proxy:dev",
+			"AZURE_KUBERNETES_TOKEN_PROXY=https://kubernetes.default.svc", "AZURE_KUBERNETES_CA_CONFIGMAP_NAME=kube-root-ca.crt"),
 	})
 	e2e.EventuallyRunning(t, e2e.StartLimit, "webhook ready", func() error { return ready(t.Context(), health) }, webhook)
 	e2e.EventuallyRunning(t, e2e.StartLimit, "CA bundle published", func() error { return bundlePublished(t.Context(), cluster) }, webhook)
