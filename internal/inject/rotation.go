@@ -79,10 +79,8 @@ func (r rotation) advance(p policy, now time.Time, published bool) (advanced rot
 			r.announced, changed = now, true
 		}
 		// Who has nothing to serve cannot do worse by serving at once.
-		if !r.serves(p, now) || !now.Before(r.announced.Add(p.lives.Overlap)) {
-			if r.current != nil {
-				r.retired = append(slices.Clone(r.retired), r.current.certificate)
-			}
+		if inUse := r.serves(p, now); !inUse || !now.Before(r.announced.Add(p.lives.Overlap)) {
+			r.retire(inUse)
 			r.current, r.next, r.announced, r.since, changed = r.next, nil, time.Time{}, now, true
 		}
 	}
@@ -93,6 +91,19 @@ func (r rotation) advance(p policy, now time.Time, published bool) (advanced rot
 		return r, false, err
 	}
 	return r, true, nil
+}
+
+// retire puts current among the retired. If the leaf is in use, it has been for
+// the overlap at least, and authorities of others before it are forgotten.
+func (r *rotation) retire(leafInUse bool) {
+	retired := slices.Clone(r.retired)
+	if r.current != nil {
+		retired = append(retired, r.current.certificate)
+	}
+	if leafInUse {
+		retired = slices.DeleteFunc(retired, func(c *x509.Certificate) bool { return r.leaf.Leaf.CheckSignatureFrom(c) != nil })
+	}
+	r.retired = retired
 }
 
 // usable reports whether the authority can sign for the policy's names now.

@@ -29,6 +29,8 @@ type Command struct {
 	Args []string
 	// Env replaces the environment; nil inherits the test's.
 	Env []string
+	// Quiet keeps the log out of a failed test's own; it stays in its file.
+	Quiet bool
 }
 
 // A Process is a program that runs beside a test, in a process group of its own.
@@ -68,7 +70,7 @@ func StartProcess(t testing.TB, c Command) *Process {
 	}
 	t.Cleanup(func() {
 		p.Stop()
-		if t.Failed() {
+		if t.Failed() && !c.Quiet {
 			t.Logf("end of %s\n%s", logPath, p.Tail())
 		}
 	})

@@ -109,6 +109,9 @@ webhooks:
     url: https://%s/mutate-v1-pod
   objectSelector:
     matchLabels: {azure.workload.identity/use: "true"}
+  namespaceSelector:
+    matchExpressions:
+    - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, aksess-system]}
   rules:
   - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
   failurePolicy: Fail

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -140,7 +139,7 @@ func (p *program) measure() {
 }
 
 // tasks run as long as the servers.
-func (p *program) tasks(listen net.Addr) []func(context.Context) {
+func (p *program) tasks() []func(context.Context) {
 	tasks := []func(context.Context){p.serving.Run, p.accounts.Run}
 	if p.opts.sidecar == "auto" {
 		tasks = append(tasks, p.sidecars.Run)
@@ -150,10 +149,6 @@ func (p *program) tasks(listen net.Addr) []func(context.Context) {
 	}
 	if p.rotation != nil {
 		tasks = append(tasks, p.rotation)
-	}
-	if p.acceptance != nil {
-		p.acceptance.Address = listen.String()
-		tasks = append(tasks, p.acceptance.Run)
 	}
 	return tasks
 }

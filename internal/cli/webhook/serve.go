@@ -65,8 +65,12 @@ func (p *program) serve(ctx context.Context, l listeners) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer cancel()
-	for _, task := range p.tasks(l.listen.Addr()) {
+	for _, task := range p.tasks() {
 		tasks.Go(func() { task(background) })
+	}
+	if p.acceptance != nil {
+		p.acceptance.Address = l.listen.Addr().String()
+		tasks.Go(func() { p.acceptance.Run(ctx) }) // nobody asks while it drains
 	}
 	reviews := p.reviewServer()
 	servers := []*http.Server{reviews}
