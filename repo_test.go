@@ -319,13 +319,13 @@ func TestRootModule(t *testing.T) {
 
 // TestDocumentation: the pages that the README leads to exist.
 func TestDocumentation(t *testing.T) {
-	for _, page := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "docs/divergences.md", "docs/annotations.md", "docs/decisions"} {
+	for _, page := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "docs/divergences.md", "docs/annotations.md", "docs/install.md", "docs/decisions"} {
 		if _, err := os.Stat(page); err != nil {
 			t.Errorf("%s is missing", page)
 		}
 	}
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, page := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/divergences.md"} {
+	for _, page := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/divergences.md", "docs/annotations.md", "docs/install.md", "deploy/helm/aksess/README.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			continue

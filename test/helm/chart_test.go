@@ -70,6 +70,7 @@ func TestRefusals(t *testing.T) {
 		{"digest", with("image.digest", "0123"), "digest"},
 		{"tag", with("image.release", "v1:2"), "release"},
 		{"mode", with("proxy.mode", "sidecar"), "mode"},
+		{"pass", with("proxy.pass", "metadata/instance"), "pass"},
 		{"resources", with("proxy.resources.limit.memory", "1Gi"), "limit"},
 		{"budget", with("podDisruptionBudget.minAvailable", "half"), "minAvailable"},
 		{"two_budgets", with("podDisruptionBudget.minAvailable", 0, "podDisruptionBudget.maxUnavailable", 0), "both minAvailable and maxUnavailable"},

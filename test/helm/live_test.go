@@ -118,6 +118,7 @@ func changes() map[string]change {
 		"proxy.sidecar":              {to: "classic"},
 		"proxy.mode":                 {to: "endpoint"},
 		"proxy.port":                 {to: 8081},
+		"proxy.pass":                 {to: "/metadata/instance"},
 		"proxy.resources":            {to: nil},
 		"proxy.initResources":        {to: nil},
 

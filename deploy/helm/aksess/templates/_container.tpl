@@ -37,6 +37,9 @@
 - --proxy-sidecar={{ .Values.proxy.sidecar }}
 - --proxy-mode={{ .Values.proxy.mode }}
 - --proxy-port={{ .Values.proxy.port }}
+{{- with .Values.proxy.pass }}
+- {{ printf "--proxy-pass=%s" . | quote }}
+{{- end }}
 - --proxy-pull-policy={{ .Values.proxy.image.pullPolicy }}
 - --proxy-init-privileged={{ .Values.proxy.initPrivileged }}
 - {{ printf "--proxy-resources=%s" (toJson (.Values.proxy.resources | default dict)) | quote }}
