@@ -8,9 +8,13 @@
 // field that this version has never heard of survives; it holds no remove
 // operation and is empty for a pod that already has everything.
 //
+// [Suspect] is about what the webhook does not change: objects that look as if
+// their pods were meant to take part. [Environment] and [Identities] say what a
+// service account alone comes to, for programs outside of a pod.
+//
 // [Handler] serves the decision as an admission webhook, [Certificates] makes
 // and renews the certificate it is served with, [Acceptance] knows whether API
-// servers would accept it. Reading service accounts from a cluster, keeping
+// servers would accept it; [Warner] serves what Suspect says. Reading service accounts from a cluster, keeping
 // certificates in it and publishing the CA bundle is the work of the kube
 // subpackage, counting that of metrics: this package imports nothing of
 // Kubernetes, so that programs without a cluster can use it.

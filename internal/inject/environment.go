@@ -16,8 +16,8 @@ type EnvVar struct {
 }
 
 // Environment returns the variables that the webhook sets in the containers of
-// a pod with this service account, in order, and the warnings that go with
-// them. File names are those inside a pod: a caller that runs the program
+// every pod with this service account, in order, and the warnings that go with
+// them. What a pod asks for by its own annotations comes in addition. File names are those inside a pod: a caller that runs the program
 // elsewhere replaces AZURE_FEDERATED_TOKEN_FILE and the CA variables.
 // Variables without a value are left out. The error is a [*Denied].
 func Environment(sa ServiceAccount, cfg Config) ([]EnvVar, []string, error) {
