@@ -76,7 +76,7 @@ func row(what, ours, against, ratio, target string) {
 	fmt.Printf("| %s | %s | %s | %s | %s |\n", what, ours, against, ratio, target)
 }
 
-// sizes prints the sizes of the programs.
+// sizes prints the sizes of the programs and of their images.
 func sizes(_ context.Context, o options) error {
 	for _, program := range []struct {
 		name   string
@@ -88,5 +88,5 @@ func sizes(_ context.Context, o options) error {
 		}
 		row("size of "+program.name+", stripped", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "", program.target)
 	}
-	return nil
+	return images(o)
 }

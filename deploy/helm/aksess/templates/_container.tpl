@@ -3,10 +3,10 @@
 {{- $name := include "aksess.name" . }}
 - --listen=:{{ .Values.service.targetPort }}
 - --health-addr=:{{ .Values.healthPort }}
-- --metrics-addr={{ .Values.metricsAddr }}
+- {{ printf "--metrics-addr=%s" .Values.metricsAddr | quote }}
 - --metrics-backend={{ .Values.metricsBackend }}
 {{- with .Values.pprofAddr }}
-- --pprof-addr={{ . }}
+- {{ printf "--pprof-addr=%s" . | quote }}
 {{- end }}
 - --drain-delay={{ .Values.drainSeconds }}s
 - --tls-min-version={{ .Values.tlsMinVersion }}
