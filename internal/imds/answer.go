@@ -45,8 +45,9 @@ func NewAnswer(t Token, resource string) *Answer {
 	}}
 }
 
-// at returns the answer as it is at a time. The caller must not change it.
-func (a *Answer) at(now time.Time) ([]byte, error) {
+// JSON returns the answer as a client gets it at a time. The caller must not
+// change it.
+func (a *Answer) JSON(now time.Time) ([]byte, error) {
 	left := max(int64(a.expires.Sub(now)/time.Second)-1, 0)
 	if last := a.encoded.Load(); last != nil && last.left == left {
 		return last.text, nil
@@ -93,7 +94,7 @@ func writeError(w http.ResponseWriter, e *Error, body any) {
 
 // writeAnswer answers with a token.
 func writeAnswer(w http.ResponseWriter, a *Answer, now time.Time) error {
-	text, err := a.at(now)
+	text, err := a.JSON(now)
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,9 @@ func serviceURL(address string) (*url.URL, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not an https URL without user, query and fragment", address)
 	}
+	if u.Path == "" {
+		u.Path = "/" // or what is joined to it lacks one
+	}
 	return u, nil
 }
 
