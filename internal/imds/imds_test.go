@@ -71,6 +71,7 @@ func TestToken(t *testing.T) {
 		"msi_res_id":     {good + "&msi_res_id=" + armID, Selector{ResourceID: armID}},
 		"mi_res_id":      {good + "&mi_res_id=" + armID, Selector{ResourceID: armID}},
 		"empty_selector": {good + "&client_id=", Selector{}},
+		"upstreams_case": {strings.Replace(good, "/metadata", "/METADATA", 1), Selector{}},
 		"other_case":     {good + "&Client_ID=" + clientID, Selector{ClientID: clientID}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,6 +115,12 @@ func TestRefusals(t *testing.T) {
 		"long_query":          {http.MethodGet, good + "&a=" + strings.Repeat("a", maxQuery), nil, 400, invalid("The query is too long")},
 		"instance":            {http.MethodGet, "/metadata/instance?api-version=2021-02-01", nil, 404, `{"error":"Not Found"}`},
 		"platform":            {http.MethodGet, "/metadata/identity/getplatformmetadata?cred-api-version=2.0", nil, 404, `{"error":"Not Found"}`},
+		"encoded":             {http.MethodGet, strings.Replace(good, "oauth2", "%6fauth2", 1), nil, 404, `{"error":"Not Found"}`},
+		"other_case":          {http.MethodGet, strings.Replace(good, "identity", "Identity", 1), nil, 404, `{"error":"Not Found"}`},
+		"one_hop":             {http.MethodGet, good, []string{"Connection", "close, metadata"}, 400, invalid("Required metadata header not specified")},
+		"forwarded_spelled":   {http.MethodGet, good, []string{"X_forwarded_for", "10.0.0.1"}, 400, invalid("X-Forwarded-For header is not allowed")},
+		"forwarded_standard":  {http.MethodGet, good, []string{"Forwarded", "for=10.0.0.1"}, 400, invalid("X-Forwarded-For header is not allowed")},
+		"line_in_resource":    {http.MethodGet, good + "%0d%0a", nil, 400, invalid("The query variable 'resource' is not printable")},
 		"root":                {http.MethodGet, "/", nil, 404, `{"error":"Not Found"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,6 +105,8 @@ func readRequest(r *http.Request, oldest string) (request, error) {
 		return request{}, refuse("Required query variable 'resource' is missing")
 	case len(resource) > maxResource:
 		return request{}, refuse("The query variable 'resource' is too long")
+	case strings.ContainsFunc(resource, func(c rune) bool { return c <= ' ' || c == 0x7f }):
+		return request{}, refuse("The query variable 'resource' is not printable")
 	}
 	selector, err := q.selector()
 	return request{selector: selector, resource: resource}, err

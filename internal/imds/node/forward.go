@@ -24,8 +24,7 @@ const (
 	maxAtOnce       = 16
 	// Azure's first answer about scheduled events may take two minutes
 	// (https://learn.microsoft.com/azure/virtual-machines/linux/scheduled-events#enabling-and-disabling-scheduled-events).
-	within     = 150 * time.Second
-	bodyWithin = 10 * time.Second
+	within = 150 * time.Second
 )
 
 // LoopHeader marks what a proxy of ours sends to a node. A request that has it
@@ -89,15 +88,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) *imds.Error {
-	if r.Method == http.MethodPost {
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Now().Add(bodyWithin)) // only a recorder in a test has none
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
 	out, refusal := s.build(r)
 	if refusal != nil {
 		return refusal
 	}
+	// The body has been read; what the server allowed for it does not hold for the answer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()

@@ -52,8 +52,8 @@ type limited struct {
 	once   *sync.Once
 }
 
-func limit(l net.Listener) net.Listener {
-	return &limited{Listener: l, slots: make(chan struct{}, maxConns), closed: make(chan struct{}), once: new(sync.Once)}
+func limit(l net.Listener, most int) *limited {
+	return &limited{Listener: l, slots: make(chan struct{}, most), closed: make(chan struct{}), once: new(sync.Once)}
 }
 
 func (l *limited) Accept() (net.Conn, error) {

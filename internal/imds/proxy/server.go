@@ -78,6 +78,9 @@ func New(config Config) *Server {
 	return s
 }
 
+// bodyWithin bounds the time that a request's body takes.
+const bodyWithin = 10 * time.Second
+
 // connKey is where a request's context has its connection.
 type connKey struct{}
 
@@ -94,7 +97,7 @@ func hostOf(address netip.Addr) string {
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
-		go func() { failed <- s.http.Serve(strictListener{limit(listener)}) }() // ends with Shutdown or Close, and is waited for
+		go func() { failed <- s.http.Serve(strictListener{limit(listener, maxConns)}) }() // ends with Shutdown or Close, and is waited for
 	}
 	var failure error
 	waiting := len(listeners)
@@ -122,6 +125,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if conn, ok := r.Context().Value(connKey{}).(*strictConn); ok && conn.last() {
 		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
 	}
 	if refusal := s.check(r); refusal != nil {
 		s.counters.refused.Add(1)

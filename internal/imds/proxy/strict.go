@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"strings"
@@ -32,6 +33,7 @@ type strictConn struct {
 	net.Conn
 	line    []byte // what has arrived of it
 	lines   int    // of the head, complete
+	old     bool   // HTTP/1.0, which has no Transfer-Encoding
 	lengths int    // header fields that give the body a length
 	body    bool
 	ended   atomic.Bool
@@ -97,38 +99,43 @@ func (c *strictConn) end(line []byte) error {
 	}
 	c.lines++
 	if c.lines == 1 {
-		return requestLine(string(line))
+		return c.request(line)
 	}
-	return c.field(string(line))
+	return c.field(line)
 }
 
-// requestLine takes METHOD SP TARGET SP VERSION, with nothing but visible ASCII.
-func requestLine(line string) error {
-	parts := strings.Split(line, " ")
-	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] != "HTTP/1.1" && parts[2] != "HTTP/1.0" {
-		return errHead
+// request takes METHOD SP TARGET SP VERSION, with nothing but visible ASCII.
+func (c *strictConn) request(line []byte) error {
+	for _, b := range line {
+		if b < ' ' || b > '~' {
+			return errHead
+		}
 	}
-	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	target, version, _ := bytes.Cut(rest, []byte(" "))
+	c.old = string(version) == "HTTP/1.0"
+	if len(method) == 0 || len(target) == 0 || !c.old && string(version) != "HTTP/1.1" {
 		return errHead
 	}
 	return nil
 }
 
 // field takes NAME ":" VALUE, where the name is a token.
-func (c *strictConn) field(line string) error {
-	name, value, ok := strings.Cut(line, ":")
-	if !ok || name == "" || strings.ContainsFunc(name, notToken) {
+func (c *strictConn) field(line []byte) error {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || len(name) == 0 || bytes.ContainsFunc(name, notToken) {
 		return errHead
 	}
 	switch {
-	case strings.EqualFold(name, "Transfer-Encoding"):
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		if c.old { // https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+			return errHead
+		}
 		c.lengths++
-	case strings.EqualFold(name, "Content-Length"):
-		if strings.Trim(value, " \t") != "0" {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		if string(bytes.Trim(value, " \t")) != "0" {
 			c.lengths++
 		}
-	default:
-		return nil
 	}
 	if c.lengths > 1 {
 		return errHead
