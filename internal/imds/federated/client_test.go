@@ -111,11 +111,12 @@ func TestCache(t *testing.T) {
 		time.Sleep(43 * time.Minute)
 		get(2)
 		tried := w.service.count()
+		time.Sleep(2 * holdOutage)
 		get(2) // the next refresh is half a minute away
 		if w.service.count() != tried {
 			t.Errorf("got a refresh at once after one that failed")
 		}
-		time.Sleep(31 * time.Second)
+		time.Sleep(29 * time.Second)
 		get(2)
 		if w.service.count() == tried {
 			t.Errorf("got no refresh half a minute after one that failed")

@@ -23,7 +23,7 @@ import (
 
 const (
 	tenantID = "22222222-2222-2222-2222-222222222222"
-	clientID = "33333333-3333-3333-3333-333333333333"
+	clientID = "3333abcd-3333-3333-3333-333333333333"
 	objectID = "44444444-4444-4444-4444-444444444444"
 	armID    = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u"
 	vault    = "https://vault.azure.net"
