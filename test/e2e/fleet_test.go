@@ -49,7 +49,7 @@ const (
 func startFleet(t *testing.T, bin string, cluster *e2e.Cluster) *fleet {
 	t.Helper()
 	f := &fleet{owner: t, bin: bin, kubeconfig: cluster.User(t, webhookUser), tenant: fleetTenant, balancer: startBalancer(t)}
-	cluster.Apply(t, fmt.Appendf(nil, webhookManifest, f.balancer.address()))
+	cluster.Apply(t, fmt.Appendf(nil, webhookManifest, f.balancer.address(), f.balancer.address()))
 	for range fleetSize {
 		f.replicas = append(f.replicas, f.start(t))
 	}
