@@ -70,6 +70,12 @@ func (b *balancer) isReady(r *replica) bool {
 	return slices.Contains(b.ready, r)
 }
 
+func (b *balancer) refusals() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused
+}
+
 // watch keeps ready up to date.
 func (b *balancer) watch(ctx context.Context) {
 	ticker := time.NewTicker(readinessInterval)

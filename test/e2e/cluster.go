@@ -67,20 +67,29 @@ func StartClusterAt(t testing.TB, address net.IP) *Cluster {
 		t.Fatalf("preparing the control plane: %v", err)
 	}
 	etcd := "http://" + FreeAddress(t)
-	commands := []Command{
-		c.etcd(bin, etcd, "http://"+FreeAddress(t)),
-		c.apiServer(bin, etcd),
-		c.controllerManager(bin),
-	}
+	c.start(t, c.etcd(bin, etcd, "http://"+FreeAddress(t)), c.apiServer(bin, etcd))
+	EventuallyRunning(t, readyLimit, "API server ready", func() error {
+		_, err := c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
+		return err
+	}, c.processes...)
+	// The controllers wait ten seconds for the API server and no longer.
+	c.start(t, c.controllerManager(bin))
 	if c.hasNodes() {
-		commands = append(commands, c.scheduler(BinDir(t, "kube-scheduler")))
+		c.start(t, c.scheduler(BinDir(t, "kube-scheduler")))
 	}
+	EventuallyRunning(t, readyLimit, "controllers at work", func() error {
+		_, err := c.Client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(t.Context(), "default", metav1.GetOptions{})
+		return err
+	}, c.processes...)
+	c.publishIssuer(t)
+	return c
+}
+
+func (c *Cluster) start(t testing.TB, commands ...Command) {
+	t.Helper()
 	for _, command := range commands {
 		c.processes = append(c.processes, StartProcess(t, command))
 	}
-	c.waitReady(t)
-	c.publishIssuer(t)
-	return c
 }
 
 // newCluster makes the keys, certificates and clients of a control plane that
@@ -200,19 +209,6 @@ func (c *Cluster) controllerManager(bin string) Command {
 		"--leader-elect=false",
 		"--secure-port=0",
 	}}
-}
-
-// waitReady waits until the API server serves and the controllers work.
-func (c *Cluster) waitReady(t testing.TB) {
-	t.Helper()
-	EventuallyRunning(t, readyLimit, "API server ready", func() error {
-		_, err := c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
-		return err
-	}, c.processes...)
-	EventuallyRunning(t, readyLimit, "controllers at work", func() error {
-		_, err := c.Client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(t.Context(), "default", metav1.GetOptions{})
-		return err
-	}, c.processes...)
 }
 
 // publishIssuer lets anyone read the discovery document and the keys, as a

@@ -70,7 +70,7 @@ func (f *fleet) start(t *testing.T) *replica {
 		Args: []string{
 			"--kubeconfig", f.kubeconfig, "--webhook-configuration", webhookConfiguration, "--cert-source", "secret",
 			"--ca-overlap", caOverlap.String(), "--lease-duration", leaseDuration.String(), "--drain-delay", drainDelay.String(),
-			"--listen", "127.0.0.1:0", "--health-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0",
+			"--listen", "127.0.0.1:0", "--health-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--warn-webhook",
 		},
 		Env:   e2e.CleanEnv(t, "AZURE_TENANT_ID="+f.tenant, "POD_NAMESPACE="+webhookNamespace),
 		Quiet: true, // there are a hundred of them

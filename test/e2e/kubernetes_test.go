@@ -34,6 +34,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("second_admission", func(t *testing.T) { testSecondAdmission(t, cluster) })
 	t.Run("unknown_fields", func(t *testing.T) { testUnknownFields(t, cluster) })
 	t.Run("unlabelled", func(t *testing.T) { testUnlabelled(t, cluster) })
+	t.Run("events", func(t *testing.T) { testEvents(t, cluster) })
 	t.Run("bad_annotations", func(t *testing.T) { testBadAnnotations(t, cluster) })
 	t.Run("extras", func(t *testing.T) { testExtras(t, cluster) })
 	t.Run("exchange", func(t *testing.T) { testExchange(t, cluster, azure, deployed) })

@@ -201,6 +201,34 @@ func reachesWebhook(t *testing.T, cluster *e2e.Cluster) error {
 	return nil
 }
 
+// testEvents shows that who did not see the warnings of a request finds them at
+// the service account, by the UID that kubectl describe asks for.
+func testEvents(t *testing.T, cluster *e2e.Cluster) {
+	pod := newPod("suspicious-", simpleSpec())
+	pod.SetLabels(map[string]string{useLabel: "true"})
+	pod.SetAnnotations(map[string]string{"azure.workload.identity/skip-containers": "nobody"})
+	stored, err := cluster.Dynamic.Resource(podResource).Namespace(e2e.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	if err != nil || !injected(t, stored) {
+		t.Fatalf("got %v, want a pod with an identity", err)
+	}
+	account, err := cluster.Client.CoreV1().ServiceAccounts(e2e.Namespace).Get(t.Context(), e2e.ServiceAccount, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e2e.Eventually(t, e2e.StartLimit, "Event at the service account", func() error {
+		events, err := cluster.Client.EventsV1().Events(e2e.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, event := range events.Items {
+			if event.Regarding.UID == account.UID && event.Type == "Warning" && strings.Contains(event.Note, `"nobody"`) {
+				return nil
+			}
+		}
+		return fmt.Errorf("got %d Events, none of them about it", len(events.Items))
+	})
+}
+
 // testWebhookLog shows that the webhook had all the rights it needs and that
 // nobody's token went into its log.
 func testWebhookLog(t *testing.T, webhook *e2e.Process) {

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"cmp"
-	"crypto/rand"
 	"flag"
 	"fmt"
 	"os"
@@ -37,7 +36,7 @@ type certOptions struct {
 	names     []string // the webhook's Service first
 	lives     inject.Lives
 	namespace string // of the webhook
-	identity  string // of this replica
+	replica   string // name of this replica
 	caSecret  string
 	tlsSecret string
 	lease     string
@@ -90,7 +89,7 @@ func (r *raw) resolveCertificates(getenv func(string) string) error {
 	c.namespace = cmp.Or(getenv("POD_NAMESPACE"), defaultNamespace)
 	service := r.service + "." + c.namespace + ".svc"
 	c.names = append([]string{service, service + ".cluster.local", "localhost", "127.0.0.1", "::1"}, r.dnsNames...)
-	c.identity = cmp.Or(getenv("POD_NAME"), hostname()) + "_" + rand.Text()
+	c.replica = cmp.Or(getenv("POD_NAME"), hostname())
 	return nil
 }
 

@@ -189,7 +189,7 @@ func TestParseCertificates(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := parse(append(test.args, "--metrics-addr=0"), environment("AZURE_TENANT_ID="+tenant, "POD_NAMESPACE=ns", "POD_NAME=p-0"), io.Discard)
-			if err != nil || got.certs.source != test.want || got.certs.namespace != "ns" || !strings.HasPrefix(got.certs.identity, "p-0_") || got.metrics != "" {
+			if err != nil || got.certs.source != test.want || got.certs.namespace != "ns" || got.certs.replica != "p-0" || got.metrics != "" {
 				t.Errorf("got %+v, %v, want %s", got.certs, err, test.want)
 			}
 		})

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -35,6 +36,7 @@ type program struct {
 	acceptance    *inject.Acceptance    // nil when nothing is known of what API servers trust
 	leader        *kube.Leader          // nil without --cert-source=secret
 	metrics       *metrics.Metrics
+	events        *kube.Events // nil without --events
 	draining      atomic.Bool
 
 	look   inject.Bell // for who makes certificates
@@ -56,6 +58,9 @@ func newProgram(opts options, version string, log *slog.Logger) (*program, error
 	p.certify()
 	p.measure()
 	p.accounts = kube.NewServiceAccounts(client.Metadata, func(r kube.LiveRead) { p.metrics.LiveRead(string(r)) }, log)
+	if opts.events {
+		p.events = kube.NewEvents(client, opts.certs.replica, func(r kube.EventResult) { p.metrics.Event(string(r)) }, log)
+	}
 	if p.sidecars, err = kube.NewSidecars(client, log); err != nil {
 		return nil, err
 	}
@@ -79,7 +84,7 @@ func (p *program) certify() {
 			p.accept.Ring()
 		}}
 		p.serving, own = served, served.Bundle
-		p.leader = &kube.Leader{Client: p.client, Namespace: certs.namespace, Name: certs.lease, Identity: certs.identity, Duration: certs.leaseTerm, Log: p.log}
+		p.leader = &kube.Leader{Client: p.client, Namespace: certs.namespace, Name: certs.lease, Identity: certs.replica + "_" + rand.Text(), Duration: certs.leaseTerm, Log: p.log}
 		p.rotation = func(ctx context.Context) { p.leader.Run(ctx, func(ctx context.Context) { p.lead(ctx, secrets) }) }
 	default:
 		var store inject.CertificateStore
@@ -147,6 +152,9 @@ func (p *program) tasks() []func(context.Context) {
 	if p.configuration != nil {
 		tasks = append(tasks, p.configuration.Run)
 	}
+	if p.events != nil {
+		tasks = append(tasks, p.events.Run)
+	}
 	if p.rotation != nil {
 		tasks = append(tasks, p.rotation)
 	}
@@ -156,8 +164,16 @@ func (p *program) tasks() []func(context.Context) {
 func (p *program) handler() *inject.Handler {
 	return inject.NewHandler(inject.HandlerConfig{
 		Pods: p.config, Accounts: p.accounts, Excluded: []string{"kube-system", p.opts.certs.namespace},
-		Observe: p.metrics.Reviewed, Log: p.log,
+		Observe: p.observe, Log: p.log,
 	})
+}
+
+// observe takes a review down.
+func (p *program) observe(r *inject.Reviewed) {
+	p.metrics.Reviewed(r)
+	if p.events != nil {
+		p.events.Reviewed(r)
+	}
 }
 
 func (p *program) ready() error {

@@ -55,6 +55,7 @@ func newBundle(t *testing.T) []byte {
 func fakeDynamic(objects ...runtime.Object) *dynamicfake.FakeDynamicClient {
 	kinds := map[schema.GroupVersionResource]string{
 		configurationsResource(): "MutatingWebhookConfigurationList", secretsResource(): "SecretList", leasesResource(): "LeaseList",
+		eventsResource(): "EventList",
 	}
 	return dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)
 }

@@ -37,6 +37,9 @@ type Leader struct {
 // DefaultLeaseDuration is that of Kubernetes' own components.
 const DefaultLeaseDuration = 15 * time.Second
 
+// microTime is the format of Kubernetes' MicroTime.
+const microTime = "2006-01-02T15:04:05.000000Z07:00"
+
 // observedLease is a version of the Lease and when this replica, by its own
 // clock, first saw it. Clocks of different replicas are never compared.
 type observedLease struct {
@@ -158,7 +161,7 @@ func (l *Leader) take(lease *unstructured.Unstructured, holder string, now time.
 	if spec == nil {
 		spec = map[string]any{}
 	}
-	at := now.UTC().Format("2006-01-02T15:04:05.000000Z07:00") // MicroTime
+	at := now.UTC().Format(microTime)
 	if holder != l.Identity {
 		transitions, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseTransitions")
 		spec["leaseTransitions"], spec["acquireTime"] = transitions+1, at
