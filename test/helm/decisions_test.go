@@ -86,13 +86,16 @@ func TestNeverItsOwnNamespace(t *testing.T) {
 func TestWebhookConfiguration(t *testing.T) {
 	objects := render(t, with("warnWebhook.enabled", true, "service.port", 8443))
 	for field, want := range map[string]string{
-		"failurePolicy": `"Fail"`, "timeoutSeconds": `3`, "reinvocationPolicy": `"IfNeeded"`, "matchPolicy": `"Equivalent"`, "sideEffects": `"None"`,
+		"failurePolicy": `"Fail"`, "timeoutSeconds": `3`, "reinvocationPolicy": `"IfNeeded"`, "matchPolicy": `"Equivalent"`, "sideEffects": `"NoneOnDryRun"`,
 		"admissionReviewVersions": `["v1","v1beta1"]`, "objectSelector": `{"matchLabels":{"azure.workload.identity/use":"true"}}`,
 		"clientConfig": `{"service":{"name":"aksess-webhook","namespace":"aksess-system","path":"/mutate-v1-pod","port":8443}}`,
 	} {
 		if got := asJSON(t, objects.at(t, configuration, "webhooks", 0, field)); got != want {
 			t.Errorf("%s: got %s, want %s", field, got, want)
 		}
+	}
+	if got := render(t, with("events", false)).at(t, configuration, "webhooks", 0, "sideEffects"); got != "None" {
+		t.Errorf("without Events: got side effects %v, want None", got)
 	}
 	// The one that warns never refuses, whatever the policy of the other.
 	for field, want := range map[string]string{

@@ -163,7 +163,7 @@ func testMistakes(t *testing.T, cluster *e2e.Cluster) {
 		name, file, right, wrong, want string
 	}{
 		{"field", "minimal.yaml", "reinvocationPolicy:", "reinvokePolicy:", "reinvokePolicy"},
-		{"value", "minimal.yaml", "sideEffects: None", "sideEffects: Some", "sideEffects"},
+		{"value", "minimal.yaml", "sideEffects: NoneOnDryRun", "sideEffects: Some", "sideEffects"},
 		{"probe", "minimal.yaml", "port: health", "port: not a port", "port"},
 		{"certificate", "cert-manager.yaml", "rotationPolicy: Always", "rotationPolicy: Often", "rotationPolicy"},
 		{"certificate_field", "cert-manager.yaml", "dnsNames:", "names:", "names"},
