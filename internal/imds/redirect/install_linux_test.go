@@ -102,8 +102,18 @@ func prepare(t *testing.T) {
 		prefix  uint32
 		index   int32
 	}{addresses()[1].As16(), 128, 1}
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(six), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&address))); errno != 0 && errno != unix.EEXIST {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(six), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&address))); errno != 0 {
 		t.Fatal(errno)
+	}
+	for tick := time.Tick(5 * time.Millisecond); ; <-tick { // until the kernel has looked for others that have it
+		listener, err := net.Listen("tcp", net.JoinHostPort(addresses()[1].String(), "0"))
+		if err == nil {
+			_ = listener.Close()
+			return
+		}
+		if t.Context().Err() != nil || !errors.Is(err, unix.EADDRNOTAVAIL) {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -150,7 +160,12 @@ func dial(uid uint32, address netip.Addr, port int) string {
 			answer <- fmt.Sprintf("user %d is not in the namespace", uid)
 			return
 		}
-		conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(address, uint16(port)).String(), 5*time.Second)
+		from := net.IPv4(127, 0, 0, 1) // another address than the destination
+		if address.Is6() {
+			from = net.IPv6loopback
+		}
+		dialer := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: from}}
+		conn, err := dialer.Dial("tcp", netip.AddrPortFrom(address, uint16(port)).String())
 		if err != nil {
 			answer <- err.Error()
 			return
@@ -248,19 +263,28 @@ func mesh(t *testing.T) {
 	listen(t, "mesh", 9000, "127.0.0.1", "::1")
 	conn, err := nftables.New()
 	fatal(t, err)
-	table := conn.AddTable(&nftables.Table{Name: "mesh", Family: nftables.TableFamilyINet})
-	chain := conn.AddChain(&nftables.Chain{Name: "output", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest})
-	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal([]byte{unix.IPPROTO_TCP}),
-		&expr.Immediate{Register: 1, Data: []byte{9000 >> 8, 9000 & 0xff}}, &expr.Redir{RegisterProtoMin: 1},
-	}})
-	fatal(t, conn.Flush())
+	table := &nftables.Table{Name: "mesh", Family: nftables.TableFamilyINet}
 	defer func() { conn.DelTable(table); fatal(t, conn.Flush()) }()
-	none := netip.MustParseAddr("169.254.169.253")
-	fatal(t, Install(Rules{Addresses: []netip.Addr{none}, Port: nodePort, ToPort: proxyPort}))
-	expect(t, 0, "mesh")
-	fatal(t, Install(rules(user(proxyUser))))
-	expect(t, 0, "proxy")
+	none := rules(nil)
+	none.Port++
+	fatal(t, Install(none))
+	for range 2 { // before ours are set, and after
+		conn.AddTable(table)
+		conn.DelTable(table)
+		conn.AddTable(table)
+		chain := conn.AddChain(&nftables.Chain{Name: "output", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest})
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal([]byte{unix.IPPROTO_TCP}),
+			&expr.Immediate{Register: 1, Data: []byte{9000 >> 8, 9000 & 0xff}}, &expr.Redir{RegisterProtoMin: 1},
+		}})
+		fatal(t, conn.Flush())
+		if none.Port != nodePort {
+			expect(t, 0, "mesh")
+			none.Port = nodePort
+			fatal(t, Install(none))
+		}
+		expect(t, 0, "proxy")
+	}
 }
 
 // rights: NET_ADMIN is what is needed, and what is said to be missing.
