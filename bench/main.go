@@ -25,17 +25,20 @@ type options struct {
 	conns  int           // connections that are kept busy
 	rounds int           // of ours and the ceiling, in turn
 	starts int           // cold starts
+
+	upstreamProxy string // upstream's proxy, to measure beside ours; "" for none
 }
 
 func main() {
 	serve := flag.Bool("serve", false, "run as the bare server (internal)")
 	only := flag.String("only", "", "run only sections whose name contains this")
 	var o options
-	flag.StringVar(&o.bin, "bin", os.Getenv("AKSESS_BIN"), "folder of aksess, aksess-webhook and wi-api (default $AKSESS_BIN, else ../bin)")
+	flag.StringVar(&o.bin, "bin", os.Getenv("AKSESS_BIN"), "folder of aksess, aksess-webhook, aksess-proxy and wi-api (default $AKSESS_BIN, else ../bin)")
 	flag.DurationVar(&o.time, "time", 3*time.Second, "time of one measurement")
 	flag.IntVar(&o.conns, "conns", 8, "connections kept busy")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each pair, in turn; the median ratio is printed")
 	flag.IntVar(&o.starts, "starts", 20, "cold starts")
+	flag.StringVar(&o.upstreamProxy, "upstream-proxy", os.Getenv("UPSTREAM_PROXY"), "upstream's proxy program, built elsewhere, to measure beside ours (default $UPSTREAM_PROXY)")
 	flag.Parse()
 	if *serve {
 		serveBare()
@@ -60,7 +63,7 @@ func run(ctx context.Context, o options, only string) error {
 		name string
 		run  func(context.Context, options) error
 	}{
-		{"sizes", sizes}, {"start", coldStart}, {"memory", idleMemory}, {"exchange", exchanges}, {"secret", secretReads},
+		{"sizes", sizes}, {"start", coldStart}, {"memory", idleMemory}, {"exchange", exchanges}, {"secret", secretReads}, {"proxy", proxies},
 	} {
 		if !strings.Contains(section.name, only) {
 			continue

@@ -10,8 +10,9 @@ import (
 	"syscall"
 )
 
-// maxConns bounds connections at the same time; more wait in the kernel's queue.
-const maxConns = 512
+// maxConns bounds connections at the same time, at some 20 KiB each; more wait in
+// the kernel's queue.
+const maxConns = 256
 
 // Listen opens the port on both loopback addresses; IPv6 may be absent. Port 0
 // takes a free one. The caller closes the listeners.

@@ -70,7 +70,7 @@ func New(config Config) *Server {
 		Handler: s, Protocols: protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      3 * time.Minute, // longer than any answer of the node takes
-		IdleTimeout:       time.Minute,
+		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
@@ -127,12 +127,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
 	}
-	if refusal := s.check(r); refusal != nil {
+	loopback := !s.hosts[r.Host] && isLoopback(r.Host)
+	if refusal := s.check(r, loopback); refusal != nil {
 		s.counters.refused.Add(1)
 		imds.WriteError(w, refusal)
 		return
 	}
-	loopback := isLoopback(r.Host)
 	switch path := r.URL.Path; {
 	case imds.IsTokenPath(path):
 		s.token(w, r, s.metadata)
@@ -161,11 +161,11 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, h http.Handler) {
 }
 
 // check refuses what no client of the metadata service sends, for any path.
-func (s *Server) check(r *http.Request) *imds.Error {
+func (s *Server) check(r *http.Request, loopback bool) *imds.Error {
 	switch {
 	case len(r.Header[node.LoopHeader]) > 0:
 		return &imds.Error{Status: http.StatusLoopDetected, Code: "loop_detected", Description: "The proxy's own request came back to it: its user is not the one that the redirection exempts"}
-	case !isLoopback(r.Host) && !s.hosts[r.Host]:
+	case !loopback && !s.hosts[r.Host]:
 		return &imds.Error{Status: http.StatusForbidden, Code: "forbidden", Description: "The Host of the request is not the metadata service's"}
 	}
 	// net/http has decoded the path and taken the host off: only what needed
