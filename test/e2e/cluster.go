@@ -45,8 +45,13 @@ type Cluster struct {
 	ca        *authority
 	dir       string
 	address   net.IP
-	processes []*Process
+	owner     testing.TB // whose end is that of the processes
+	commands  []Command  // what the processes were started by
+	processes []*Process // in the same order
 }
+
+// The place of the API server among the processes.
+const placeOfAPIServer = 1
 
 // StartCluster starts a control plane on loopback and ends it with the test. It
 // needs the programs that tools/kubernetes/build makes, in KUBE_BIN_DIR or in
@@ -66,12 +71,10 @@ func StartClusterAt(t testing.TB, address net.IP) *Cluster {
 	if err != nil {
 		t.Fatalf("preparing the control plane: %v", err)
 	}
+	c.owner = t
 	etcd := "http://" + FreeAddress(t)
 	c.start(t, c.etcd(bin, etcd, "http://"+FreeAddress(t)), c.apiServer(bin, etcd))
-	EventuallyRunning(t, readyLimit, "API server ready", func() error {
-		_, err := c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
-		return err
-	}, c.processes...)
+	c.waitServing(t)
 	// The controllers wait ten seconds for the API server and no longer.
 	c.start(t, c.controllerManager(bin))
 	if c.hasNodes() {
@@ -88,8 +91,18 @@ func StartClusterAt(t testing.TB, address net.IP) *Cluster {
 func (c *Cluster) start(t testing.TB, commands ...Command) {
 	t.Helper()
 	for _, command := range commands {
+		c.commands = append(c.commands, command)
 		c.processes = append(c.processes, StartProcess(t, command))
 	}
+}
+
+// waitServing waits until the API server serves.
+func (c *Cluster) waitServing(t testing.TB) {
+	t.Helper()
+	EventuallyRunning(t, readyLimit, "API server ready", func() error {
+		_, err := c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
+		return err
+	}, c.processes...)
 }
 
 // newCluster makes the keys, certificates and clients of a control plane that
@@ -138,16 +151,36 @@ func (c *Cluster) writeKeys() error {
 	if err := kubelets.write(c.file("kubelet-client")); err != nil {
 		return err
 	}
+	if err := os.WriteFile(c.CAFile, c.CAPEM, 0o600); err != nil {
+		return err
+	}
+	return c.writeSigningKey()
+}
+
+func (c *Cluster) writeSigningKey() error {
 	private, public, err := newSigningKey()
 	if err != nil {
 		return err
 	}
-	for path, content := range map[string][]byte{c.CAFile: c.CAPEM, c.file("sa.key"): private, c.file("sa.pub"): public} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return err
-		}
+	if err := os.WriteFile(c.file("sa.key"), private, 0o600); err != nil {
+		return err
 	}
-	return nil
+	return os.WriteFile(c.file("sa.pub"), public, 0o600)
+}
+
+// RotateSigningKey restarts the API server with another key for tokens of service
+// accounts and without the one before: what was signed until then is worth
+// nothing any more, to it and to whoever reads its keys.
+func (c *Cluster) RotateSigningKey(t testing.TB) {
+	t.Helper()
+	if err := c.writeSigningKey(); err != nil {
+		t.Fatal(err)
+	}
+	c.processes[placeOfAPIServer].Stop()
+	command := c.commands[placeOfAPIServer]
+	command.Name += "-rotated"
+	c.processes[placeOfAPIServer] = StartProcess(c.owner, command)
+	c.waitServing(t)
 }
 
 func (c *Cluster) etcd(bin, client, peer string) Command {

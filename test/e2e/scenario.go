@@ -26,6 +26,9 @@ const (
 	// back exactly, and nowhere else.
 	SecretURL = "https://" + vaultName + ".vault.azure.net/secrets/" + secretName + "?api-version=7.4"
 	Canary    = "canary-5f2c-of-the-e2e-tier"
+	// BlobURL is where the scenario's blob is, Blob its text.
+	BlobURL = "https://" + accountName + ".blob.core.windows.net/widemo/welcome.txt"
+	Blob    = "welcome to widemo"
 )
 
 const (
@@ -67,17 +70,26 @@ func (a *Azure) Deploy(t testing.TB, issuer string) *Scenario {
 	var identity struct {
 		Properties struct{ ClientID, PrincipalID string }
 	}
-	identityID := s.group + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/wi-demo"
 	a.Put(t, s.group, apiGroups, object{"location": location}, nil)
-	a.Put(t, identityID, apiIdentities, object{"location": location}, &identity)
+	a.Put(t, s.identityID(), apiIdentities, object{"location": location}, &identity)
 	s.ClientID, s.PrincipalID = identity.Properties.ClientID, identity.Properties.PrincipalID
-	a.Put(t, identityID+"/federatedIdentityCredentials/aks", apiIdentities, object{"properties": object{
-		"issuer":    issuer,
-		"subject":   "system:serviceaccount:" + Namespace + ":" + ServiceAccount,
-		"audiences": []string{ExchangeAudience},
-	}}, nil)
+	s.Federate(t, issuer, Namespace)
 	s.deployVault(t)
 	return s
+}
+
+func (s *Scenario) identityID() string {
+	return s.group + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/wi-demo"
+}
+
+// Federate lets the scenario's service account of a namespace be the identity.
+func (s *Scenario) Federate(t testing.TB, issuer, namespace string) {
+	t.Helper()
+	s.azure.Put(t, s.identityID()+"/federatedIdentityCredentials/"+namespace, apiIdentities, object{"properties": object{
+		"issuer":    issuer,
+		"subject":   "system:serviceaccount:" + namespace + ":" + ServiceAccount,
+		"audiences": []string{ExchangeAudience},
+	}}, nil)
 }
 
 func (s *Scenario) deployVault(t testing.TB) {
@@ -124,7 +136,7 @@ func (s *Scenario) DeployData(t testing.TB) {
 	}
 	s.putSettings(t, config)
 	a.write(t, deploy.Call{
-		URL: "https://" + accountName + ".blob.core.windows.net/widemo/welcome.txt", Token: storage, Body: "welcome to widemo",
+		URL: BlobURL, Token: storage, Body: Blob,
 		Header: map[string]string{"x-ms-blob-type": "BlockBlob", "x-ms-version": "2023-11-03"},
 	})
 }
@@ -151,7 +163,7 @@ const (
   "Greeting": {"value": "hello", "label": "shared", "from": "App Configuration"},
   "DemoConfig": {"value": "own", "label": "dev-euw-001", "from": "App Configuration"},
   "DemoSecret": {"value": "` + Canary + `", "label": "dev-euw-001", "from": "Key Vault"}}}`
-	Blobs    = `{"data": {"welcome.txt": "welcome to widemo"}}`
+	Blobs    = `{"data": {"welcome.txt": "` + Blob + `"}}`
 	Messages = `{"data": ["hello from wi-api"]}`
 )
 

@@ -24,6 +24,17 @@ const (
 	release = "e2e"
 )
 
+// admittedAccount is whose pods only go through admission.
+const admittedAccount = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: admission}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: admitted, namespace: admission, annotations: {azure.workload.identity/client-id: %s}}
+`
+
 // installWebhook applies what the chart renders and waits until all replicas serve.
 func (w *world) installWebhook(t *testing.T) {
 	t.Helper()
@@ -41,7 +52,10 @@ func (w *world) installWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.node.Apply(t, render(t, values))
+	w.node.Apply(t, fmt.Appendf(nil, admittedAccount, w.scenario.ClientID))
 	e2e.Eventually(t, 2*time.Minute, "webhook available", func() error { return w.webhookAvailable(t.Context()) })
+	// kube-proxy learns of the Service's endpoints by a watch.
+	e2e.Eventually(t, time.Minute, "webhook reachable by its Service", func() error { return w.admit(t) })
 }
 
 // render is `helm template` of the chart with the values.
@@ -74,5 +88,24 @@ func (w *world) webhookAvailable(ctx context.Context) error {
 	if got != want || want < 2 || deployment.Status.ObservedGeneration != deployment.Generation {
 		return fmt.Errorf("%d of %d replicas are available, want all of at least two", got, want)
 	}
+	return nil
+}
+
+// admit sends a pod through admission. The test fails when it is admitted without
+// its identity; that it is refused is the error.
+func (w *world) admit(t *testing.T) error {
+	t.Helper()
+	pod := probePod("dry", nil)
+	pod.Namespace, pod.Spec.ServiceAccountName = "admission", "admitted"
+	stored, err := w.node.Client.CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return err
+	}
+	for _, variable := range stored.Spec.Containers[0].Env {
+		if variable.Name == "AZURE_CLIENT_ID" && variable.Value == w.scenario.ClientID {
+			return nil
+		}
+	}
+	t.Errorf("labelled pod: got it admitted with variables %v, want AZURE_CLIENT_ID among them", stored.Spec.Containers[0].Env)
 	return nil
 }

@@ -46,14 +46,15 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 `
 
-// startKubelet starts the kubelet and waits until its node takes pods.
-func (n *Node) startKubelet(t testing.TB) *e2e.Process {
+// startKubelet starts the kubelet, under a name for its log, and waits until its
+// node takes pods.
+func (n *Node) startKubelet(t testing.TB, name string) *e2e.Process {
 	t.Helper()
 	certificate := n.ServerCertificate(t, "kubelet", Address())
 	n.write(t, "resolv.conf", "", nil)
 	n.write(t, "kubelet.yaml", kubeletConfig, map[string]string{"CA": n.CAFile, "CERT": certificate, "ADDRESS": Address().String()})
-	kubelet := e2e.StartProcess(t, e2e.Command{
-		Name: "kubelet", Path: filepath.Join(e2e.BinDir(t, "kubelet"), "kubelet"), Args: []string{
+	kubelet := e2e.StartProcess(n.owner, e2e.Command{
+		Name: name, Path: filepath.Join(e2e.BinDir(t, "kubelet"), "kubelet"), Args: []string{
 			"--config=" + n.file("kubelet.yaml"), "--kubeconfig=" + n.User(t, "system:node:"+Name, "system:nodes"),
 			"--root-dir=" + n.file("kubelet"), "--cert-dir=" + n.file("kubelet-pki"),
 			"--hostname-override=" + Name, "--node-ip=" + Address().String(),

@@ -19,6 +19,7 @@ const startLimit = 2 * time.Minute
 type Node struct {
 	*e2e.Cluster
 
+	owner   testing.TB // whose end is that of the processes
 	dir     string
 	kubelet *e2e.Process
 }
@@ -35,11 +36,11 @@ func Start(t testing.TB) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{Cluster: e2e.StartClusterAt(t, Address()), dir: dir}
+	n := &Node{Cluster: e2e.StartClusterAt(t, Address()), owner: t, dir: dir}
 	n.grantKubeProxy(t)
 	n.startContainerd(t)
 	n.startServiceProxy(t)
-	n.kubelet = n.startKubelet(t)
+	n.kubelet = n.startKubelet(t, "kubelet")
 	t.Cleanup(func() {
 		if t.Failed() {
 			n.diagnose(t)
@@ -66,7 +67,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-
 func (n *Node) RestartKubelet(t testing.TB) {
 	t.Helper()
 	n.kubelet.Stop()
-	n.kubelet = n.startKubelet(t)
+	n.kubelet = n.startKubelet(t, "kubelet-restarted")
 }
 
 func (n *Node) file(name string) string { return filepath.Join(n.dir, name) }

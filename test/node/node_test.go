@@ -11,7 +11,6 @@ import (
 
 const (
 	azurePort   = "4430"
-	probeImage  = "aksess.test/probe:1"
 	manifestDir = "../../examples/widemo/k8s"
 )
 
@@ -32,9 +31,17 @@ func TestNode(t *testing.T) {
 	w := start(t)
 	w.installWebhook(t)
 	w.node.ApplyScenario(t, manifestDir, w.scenario.Values())
-	t.Run("pods", func(t *testing.T) {
+	well := t.Run("pods", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T){
-			"scenario": w.testScenario,
+			"scenario":       w.testScenario,
+			"proxy":          w.testProxy,
+			"proxy_job":      w.testJob,
+			"proxy_port":     w.testPort,
+			"proxy_off":      w.testOff,
+			"proxy_user":     w.testUser,
+			"proxy_twice":    w.testInitAgain,
+			"proxy_endpoint": w.testEndpoint,
+			"host_network":   w.testHostNetwork,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -42,6 +49,14 @@ func TestNode(t *testing.T) {
 			})
 		}
 	})
+	if !well {
+		return // what follows would wait for pods that are not there
+	}
+	t.Run("new_signing_key", w.testNewSigningKey)
+	t.Run("container_restarted", w.testContainerRestarted)
+	t.Run("webhook_killed", w.testWebhookKilled)
+	t.Run("webhook_gone", w.testWebhookGone)
+	t.Run("webhook_log", w.testWebhookLog)
 }
 
 func start(t *testing.T) *world {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -65,12 +66,15 @@ func states(pod *corev1.Pod) []string {
 // Get asks a pod for a path through the API server and decodes the JSON answer;
 // an answer that is no success is an error.
 func (n *Node) Get(ctx context.Context, pod *corev1.Pod, port, pathAndQuery string, into any) error {
-	path, query, _ := strings.Cut(pathAndQuery, "?")
+	address, err := url.Parse(pathAndQuery)
+	if err != nil {
+		return err
+	}
 	request := n.Client.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").
-		Name("http:" + pod.Name + ":" + port).SubResource("proxy").Suffix(path)
-	for pair := range strings.SplitSeq(query, "&") {
-		if name, value, found := strings.Cut(pair, "="); found {
-			request = request.Param(name, value)
+		Name("http:" + pod.Name + ":" + port).SubResource("proxy").Suffix(address.Path)
+	for name, values := range address.Query() {
+		for _, value := range values {
+			request.Param(name, value)
 		}
 	}
 	text, err := request.DoRaw(ctx)
