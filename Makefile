@@ -68,8 +68,10 @@ generate: ## remake generated files, deploy/manifests among them
 	$(GO) generate ./...
 	cd test/helm && $(GO) run ./render write
 
-cross: ## build aksess for every platform that it is released for
-	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/aksess || exit 1; done
+cross: ## build aksess for every platform that it is released for, and what runs in clusters for Linux's
+	@for p in $(PLATFORMS); do echo $$p; \
+	case $$p in linux/*) programs=./cmd/... ;; *) programs=./cmd/aksess ;; esac; \
+	GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null $$programs || exit 1; done
 
 clean: ## remove what was built
 	rm -rf $(BIN)
