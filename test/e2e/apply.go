@@ -44,6 +44,14 @@ func (c *Cluster) DryRun(ctx context.Context, manifest []byte) ([]*unstructured.
 	return c.apply(ctx, manifest, metav1.ApplyOptions{FieldManager: fieldManager, Force: true, DryRun: []string{metav1.DryRunAll}})
 }
 
+// Conflicts asks the API server, as somebody else, what applying the manifest
+// without force would come to: an error names each field that another manager
+// owns with another value.
+func (c *Cluster) Conflicts(ctx context.Context, manifest []byte) error {
+	_, err := c.apply(ctx, manifest, metav1.ApplyOptions{FieldManager: fieldManager + "-other", DryRun: []string{metav1.DryRunAll}})
+	return err
+}
+
 func (c *Cluster) apply(ctx context.Context, manifest []byte, options metav1.ApplyOptions) ([]*unstructured.Unstructured, error) {
 	wanted, err := decode(manifest)
 	if err != nil {

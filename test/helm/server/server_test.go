@@ -31,6 +31,7 @@ func TestServer(t *testing.T) {
 
 	t.Run("value_sets", func(t *testing.T) { testValueSets(t, cluster) })
 	t.Run("manifests", func(t *testing.T) { testManifests(t, cluster) })
+	t.Run("handover", func(t *testing.T) { testHandover(t, cluster) })
 	t.Run("mistakes", func(t *testing.T) { testMistakes(t, cluster) })
 	t.Run("rights", func(t *testing.T) { testRights(t, cluster) })
 	t.Run("selectors", func(t *testing.T) { testSelectors(t, cluster) })
@@ -154,6 +155,18 @@ func testManifests(t *testing.T, cluster *e2e.Cluster) {
 		if _, err := cluster.DryRun(t.Context(), read(t, file)); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+}
+
+// testHandover: who installed the plain manifests can go on with Helm
+// (--take-ownership), which meets no field that it would write otherwise than
+// the API server keeps it.
+func testHandover(t *testing.T, cluster *e2e.Cluster) {
+	if err := cluster.Conflicts(t.Context(), render(t, map[string]any{"azureTenantID": tenant})); err != nil {
+		t.Error(err)
+	}
+	if err := cluster.Conflicts(t.Context(), render(t, map[string]any{"azureTenantID": tenant, "timeoutSeconds": 9})); err == nil || !strings.Contains(err.Error(), "timeoutSeconds") {
+		t.Errorf("got %v for another value, want a conflict", err)
 	}
 }
 

@@ -87,10 +87,12 @@
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.namespace
 - name: POD_NAME
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.name
 - name: AZURE_TENANT_ID
   value: {{ required "A valid .Values.azureTenantID entry required!" .Values.azureTenantID | quote }}
