@@ -5,9 +5,11 @@
 //
 // It owns what requests must look like, how answers and errors are written, and
 // which of a request's parameters name an identity. Where tokens come from is
-// the caller's: `aksess up` signs them, a proxy beside a pod's containers gets
-// them from a token service. It imports the standard library only, so that such
-// a proxy stays small.
+// the caller's: `aksess up` signs them, the proxy beside a pod's containers gets
+// them from a token service. It imports the standard library only, so that the
+// proxy stays small. The proxy's other parts are below: federated gets and keeps
+// tokens, node is what passes to the node's own service, redirect the kernel's
+// rules, proxy the server.
 //
 // Nothing but tokens is served: neither the machine's description, nor its
 // identity's certificate, nor the second version's getplatformmetadata. They are
@@ -17,12 +19,14 @@
 //
 // A request needs the header Metadata (or X-IDENTITY-HEADER with the secret),
 // which neither a web page of another site nor a redirected request can send,
-// and must not carry X-Forwarded-For, which one that came through a proxy has.
+// and must not carry X-Forwarded-For, which one that came through a proxy has,
+// in any of the spellings that servers have taken for it.
 // Who may connect at all is up to who mounts the handler.
 //
 // # Divergences from Azure
 //
-//   - Every request is asked for anew; Azure hands out a cached token for hours.
+//   - `aksess up` signs a token for every request; Azure, and the proxy, hand out
+//     a cached one for hours.
 //   - The texts for a second selector, a selector that is no GUID or resource
 //     id, a bad api-version and a wrong method are ours.
 //   - Azure Arc, Cloud Shell, Service Fabric and machine learning have endpoints

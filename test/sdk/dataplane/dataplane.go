@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -27,7 +29,8 @@ const (
 	EnvOwnerTenant = "WIDEMO_OWNER_TENANT"
 	EnvOwnerClient = "WIDEMO_OWNER_CLIENT"
 	EnvOwnerSecret = "WIDEMO_OWNER_SECRET"
-	EnvCredential  = "WIDEMO_CREDENTIAL" // "default" or "workload"
+	EnvCredential  = "WIDEMO_CREDENTIAL" // "default" or "workload"; in Go also "managed" and "metadata"
+	EnvMetadata    = "WIDEMO_METADATA"   // where connections to the metadata service go, as a pod's redirection sends them
 )
 
 type workload struct {
@@ -68,7 +71,23 @@ func ownCredential(kind string) (azcore.TokenCredential, error) {
 		return azidentity.NewDefaultAzureCredential(nil)
 	case "workload":
 		return azidentity.NewWorkloadIdentityCredential(nil)
+	case "managed":
+		return azidentity.NewManagedIdentityCredential(nil)
+	case "metadata":
+		return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{
+			ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: &http.Transport{DialContext: redirected}}},
+		})
 	default:
-		return nil, fmt.Errorf("%s is %q, want default or workload", EnvCredential, kind)
+		return nil, fmt.Errorf("%s is %q, want default, workload, managed or metadata", EnvCredential, kind)
 	}
+}
+
+// redirected connects as the kernel does in a pod whose requests for the
+// metadata service are redirected, and to nothing else.
+func redirected(ctx context.Context, network, address string) (net.Conn, error) {
+	if address != "169.254.169.254:80" {
+		return nil, fmt.Errorf("a managed identity's credential connects to %s", address)
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, network, os.Getenv(EnvMetadata))
 }
