@@ -36,7 +36,10 @@ type Proxy struct {
 	LogLevel  string // passed on to the proxy; "info" when empty
 
 	Mode ProxyMode // of pods that choose none; ModeRedirect when empty
-	Pass string    // paths of the node's metadata service that the proxy passes on; its own list when empty
+	// Pass names the paths of the node's metadata service that the proxy passes
+	// on, its own list when empty. With "none" no user of a pod gets past the
+	// redirection, since not even the proxy needs to.
+	Pass string
 
 	PullPolicy    string     // of both images; "IfNotPresent" when empty
 	Resources     *Resources // of the proxy; DefaultProxyResources when nil
@@ -49,6 +52,9 @@ type Proxy struct {
 	// image is built for. Ours needs NET_ADMIN and no more.
 	PrivilegedInit bool
 }
+
+// passNothing is the value of Pass for no path at all.
+const passNothing = "none"
 
 // ProxyMode is how the programs of a pod reach the proxy.
 type ProxyMode string

@@ -74,7 +74,7 @@ func (m *mutation) observeBesideProxy(containers []container) {
 		if c.SecurityContext.RunAsUser != nil {
 			user = c.SecurityContext.RunAsUser
 		}
-		if user != nil && *user == proxyUID && m.settings.proxyMode == ModeRedirect {
+		if user != nil && strconv.FormatInt(*user, 10) == m.cfg.Proxy.exempt() && m.settings.proxyMode == ModeRedirect {
 			f.proxyUser = append(f.proxyUser, c.Name)
 		}
 	}

@@ -176,6 +176,17 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 	return c
 }
 
+// exempt is the user that the init step does not redirect: the proxy's, whose
+// requests to the node's metadata service would come back to it. A proxy that
+// passes nothing on makes none, and so nobody is exempt. Upstream's init step
+// knows users only.
+func (p Proxy) exempt() string {
+	if p.Pass == passNothing && !p.PrivilegedInit {
+		return "none"
+	}
+	return strconv.Itoa(proxyUID)
+}
+
 // proxyInit sets every value that a pod-level security context could set
 // otherwise: it needs root, whatever the pod runs as.
 func (m *mutation) proxyInit() proxyContainer {
@@ -187,7 +198,7 @@ func (m *mutation) proxyInit() proxyContainer {
 		Args:            []string{"init"},
 		Env: []json.RawMessage{
 			encode(EnvVar{"PROXY_PORT", strconv.FormatInt(m.settings.proxyPort, 10)}),
-			encode(EnvVar{"PROXY_UID", strconv.Itoa(proxyUID)}),
+			encode(EnvVar{"PROXY_UID", m.cfg.Proxy.exempt()}),
 		},
 		Resources: m.resources(m.cfg.Proxy.InitResources),
 		SecurityContext: securityContext{
