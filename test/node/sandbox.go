@@ -60,6 +60,12 @@ func outside() (code int, err error) {
 	if err := makeCgroups(); err != nil {
 		return 1, err
 	}
+	return inSandbox()
+}
+
+// inSandbox starts the first process of the sandbox and waits for it. A signal
+// that ends this program ends the sandbox first, so that it can be cleaned up.
+func inSandbox() (code int, err error) {
 	// The kernel kills the sandbox with the thread that made it (prctl(2), PR_SET_PDEATHSIG).
 	runtime.LockOSThread()
 	cmd := again("init", stateFolder())
@@ -73,16 +79,15 @@ func outside() (code int, err error) {
 	if err := cmd.Start(); err != nil {
 		return 1, fmt.Errorf("starting the sandbox: %w", err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		select {
-		case <-stop:
-			_ = cmd.Process.Kill() // everything in the process namespace goes with it
-		case <-ended:
-		}
-	}()
-	err = cmd.Wait()
-	close(ended)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err = <-ended:
+	case got := <-stop:
+		_ = cmd.Process.Kill() // everything in the process namespace goes with it
+		<-ended
+		return 1, fmt.Errorf("ended by signal %v", got)
+	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Exited() {
 		return exit.ExitCode(), nil
 	}
@@ -95,7 +100,12 @@ func lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		fmt.Fprintln(os.Stderr, "node: another run is under way; waiting for it")
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", file.Name(), err)
 	}
 	return func() { _ = file.Close() }, nil
