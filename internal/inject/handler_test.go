@@ -118,6 +118,24 @@ func TestHandlerMutates(t *testing.T) {
 	}
 }
 
+// TestAnswerEncodes: without reflection comes what comes with it.
+func TestAnswerEncodes(t *testing.T) {
+	for name, response := range map[string]response{
+		"mutated":  {UID: "u-1", Allowed: true, Patch: []byte(`[{"op":"add"}]`), PatchType: "JSONPatch"},
+		"skipped":  {UID: "u-1", Allowed: true},
+		"warned":   {UID: "u-1", Allowed: true, Warnings: []string{"a <b>"}},
+		"denied":   deny(400, "BadRequest", `"no"`),
+		"odd_uid":  {UID: "u\"\\\n<\u00e9\xff", Allowed: true, Patch: []byte("x"), PatchType: "JSONPatch"},
+		"odd_uid2": {UID: "a&b", Allowed: true},
+	} {
+		answer := reviewAnswer{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview", Response: response}
+		want, err := json.Marshal(answer)
+		if got := answer.encode(); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: got %s, want %s, %v", name, got, want, err)
+		}
+	}
+}
+
 func TestHandlerDefaultServiceAccount(t *testing.T) {
 	w := startWebhook(t, accounts{"widemo/default": {Namespace: "widemo", Name: "default"}}, demoConfig)
 	_, out := w.post(t, reviewOf("v1", strings.Replace(labelledPod, `"serviceAccountName":"wi-demo-sa",`, "", 1)))

@@ -80,6 +80,9 @@ type port struct {
 
 // ParsePod reads the narrow view from a pod's JSON.
 func ParsePod(raw []byte) (*Pod, error) {
+	if pod := readPod(raw); pod != nil {
+		return pod, nil
+	}
 	pod := new(Pod)
 	if err := json.Unmarshal(raw, pod); err != nil {
 		return nil, fmt.Errorf("reading pod: %w", err)

@@ -1,10 +1,12 @@
 package inject
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 )
 
 // review is the part of an AdmissionReview request that matters
@@ -58,8 +60,12 @@ var errNotReview = errors.New("not an AdmissionReview of admission.k8s.io/v1 or 
 // type comes back together with the error, so that it can be answered; with
 // errNotReview, or a syntax error, there is nothing to answer.
 func parseReview(body []byte) (*review, error) {
-	r := new(review)
-	err := json.Unmarshal(body, r)
+	var err error
+	r := readReview(body)
+	if r == nil {
+		r = new(review)
+		err = json.Unmarshal(body, r)
+	}
 	var mistyped *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &mistyped) {
 		return nil, fmt.Errorf("reading review: %w", err)
@@ -97,6 +103,44 @@ func allow(result Result) response {
 		answer.PatchType = "JSONPatch"
 	}
 	return answer
+}
+
+// encode writes the answer as JSON, the common ones without reflection.
+func (a *reviewAnswer) encode() []byte {
+	r := &a.Response
+	if !r.Allowed || r.Status != nil || len(r.Warnings) > 0 || !plainJSON(a.APIVersion) || !plainJSON(a.Kind) || !plainJSON(r.UID) {
+		out, err := json.Marshal(a)
+		if err != nil {
+			panic(err) // strings, numbers and bytes only
+		}
+		return out
+	}
+	out := make([]byte, 0, 160+len(r.UID)+base64.StdEncoding.EncodedLen(len(r.Patch)))
+	out = append(out, `{"apiVersion":"`...)
+	out = append(out, a.APIVersion...)
+	out = append(out, `","kind":"`...)
+	out = append(out, a.Kind...)
+	out = append(out, `","response":{"uid":"`...)
+	out = append(out, r.UID...)
+	out = append(out, `","allowed":true`...)
+	if len(r.Patch) > 0 {
+		out = append(out, `,"patch":"`...)
+		out = base64.StdEncoding.AppendEncode(out, r.Patch)
+		out = append(out, `","patchType":"`...)
+		out = append(out, r.PatchType...)
+		out = append(out, '"')
+	}
+	return append(out, "}}"...)
+}
+
+// plainJSON reports whether a string is the same inside quotes.
+func plainJSON(s string) bool {
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b >= utf8.RuneSelf || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // deny is the answer for a refused pod.
