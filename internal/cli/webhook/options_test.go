@@ -195,35 +195,3 @@ func TestParseCertificates(t *testing.T) {
 		})
 	}
 }
-
-func TestMemoryLimit(t *testing.T) {
-	tests := []struct {
-		name  string
-		files map[string]string
-		want  int64
-	}{
-		{"none", nil, 0},
-		{"version_2", map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "31457280\n"}, 31457280},
-		{"version_2_in_a_container", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "31457280\n"}, 31457280},
-		{"version_2_unlimited", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 0},
-		{"version_1", map[string]string{"proc/self/cgroup": "4:cpu,cpuacct:/x\n3:memory:/pod\n", "sys/fs/cgroup/memory/pod/memory.limit_in_bytes": "1000\n"}, 1000},
-		{"version_1_in_a_container", map[string]string{"proc/self/cgroup": "3:memory:/pod\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000\n"}, 1000},
-		{"version_1_unlimited", map[string]string{"proc/self/cgroup": "3:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			root := t.TempDir()
-			for name, content := range test.files {
-				if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := memoryLimit(root); got != test.want {
-				t.Errorf("got %d, want %d", got, test.want)
-			}
-		})
-	}
-}

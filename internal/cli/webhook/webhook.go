@@ -11,7 +11,6 @@ import (
 	"net"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -59,7 +58,7 @@ func Main(ctx context.Context, env Env) int {
 		return 0
 	}
 	log := newLogger(opts, env.Stderr)
-	limitMemory(env.Getenv, log)
+	fit(env.Getenv, log)
 	if err := run(ctx, opts, env, log); err != nil {
 		log.Error("the webhook ends", "error", err)
 		return exitFailed
@@ -73,19 +72,6 @@ func newLogger(opts options, to io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, handlerOptions))
 	}
 	return slog.New(slog.NewJSONHandler(to, handlerOptions))
-}
-
-// limitMemory has the garbage collector work harder before the kernel ends the
-// process. What is left over is for the program's own pages and the kernel's.
-func limitMemory(getenv func(string) string, log *slog.Logger) {
-	const share = 80 // percent
-	if getenv("GOMEMLIMIT") != "" {
-		return // the runtime has read it
-	}
-	if limit := memoryLimit("/"); limit > 0 {
-		debug.SetMemoryLimit(limit / 100 * share)
-		log.Debug("memory limited", "cgroup", limit, "heap", limit/100*share)
-	}
 }
 
 func run(ctx context.Context, opts options, env Env, log *slog.Logger) error {
