@@ -59,6 +59,7 @@ e2e-az: build ## the Azure command line, the newest and Debian's, against a loca
 	AZ_BIN_DIR="$$(tools/az/build)" && export AZ_BIN_DIR && cd test/az && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./...
 
 bench: build ## the side-by-side measurements of bench/README.md
+	KUBE_BIN_DIR="$$(tools/kubernetes/build -n)" && export KUBE_BIN_DIR && \
 	cd bench && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) run .
 
 check: ## vet, staticcheck, govulncheck, gofmt, tidy modules

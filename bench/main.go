@@ -27,10 +27,13 @@ type options struct {
 	starts int           // cold starts
 
 	upstreamProxy string // upstream's proxy, to measure beside ours; "" for none
+	kube          string // folder of kube-apiserver and etcd; "" when there is none
+	upstream      string // upstream's webhook, a program; likewise
 }
 
 func main() {
 	serve := flag.Bool("serve", false, "run as the bare server (internal)")
+	serveAdmission := flag.Bool("serve-admission", false, "run as the bare webhook (internal)")
 	only := flag.String("only", "", "run only sections whose name contains this")
 	var o options
 	flag.StringVar(&o.bin, "bin", os.Getenv("AKSESS_BIN"), "folder of aksess, aksess-webhook, aksess-proxy and wi-api (default $AKSESS_BIN, else ../bin)")
@@ -39,9 +42,15 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each pair, in turn; the median ratio is printed")
 	flag.IntVar(&o.starts, "starts", 20, "cold starts")
 	flag.StringVar(&o.upstreamProxy, "upstream-proxy", os.Getenv("UPSTREAM_PROXY"), "upstream's proxy program, built elsewhere, to measure beside ours (default $UPSTREAM_PROXY)")
+	flag.StringVar(&o.kube, "kube", os.Getenv("KUBE_BIN_DIR"), "folder of kube-apiserver and etcd, made by tools/kubernetes/build (default $KUBE_BIN_DIR)")
+	flag.StringVar(&o.upstream, "upstream-webhook", os.Getenv("UPSTREAM_WEBHOOK"), "upstream's webhook program, built elsewhere, to measure beside ours (default $UPSTREAM_WEBHOOK)")
 	flag.Parse()
-	if *serve {
+	switch {
+	case *serve:
 		serveBare()
+		return
+	case *serveAdmission:
+		serveBareAdmission()
 		return
 	}
 	if o.bin == "" {
@@ -64,6 +73,7 @@ func run(ctx context.Context, o options, only string) error {
 		run  func(context.Context, options) error
 	}{
 		{"sizes", sizes}, {"start", coldStart}, {"memory", idleMemory}, {"exchange", exchanges}, {"secret", secretReads}, {"proxy", proxies},
+		{"admission", reviews}, {"admission-limits", limited}, {"admission-pods", podCreates},
 	} {
 		if !strings.Contains(section.name, only) {
 			continue

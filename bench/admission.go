@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aksess/aksess/internal/inject"
+)
+
+// Limits of upstream's chart, and how much it is asked of within them.
+const (
+	limitMillis   = 100
+	limitBytes    = 30 << 20
+	limitRate     = 300 // reviews a second
+	limitAccounts = 10_000
+	podRate       = 100 // pods a second
+)
+
+// contender is a webhook that takes part in a measurement.
+type contender struct {
+	name  string
+	start func(context.Context, options, *cgroup) (*webhook, error)
+}
+
+func (k *kubernetes) contenders() []contender {
+	return []contender{{"ours", k.startOurs}, {"upstream", k.startUpstream}}
+}
+
+// missing prints why a column is empty. It returns false for other errors.
+func missing(what string, err error) bool {
+	if errors.Is(err, errNoKubernetes) || errors.Is(err, errNoUpstream) {
+		row(what, "", "skipped: "+err.Error(), "", "")
+		return true
+	}
+	return false
+}
+
+// reviews measures the CPU time of a review over TLS, in turn with the least
+// that any webhook must do and, if there is one, with upstream's.
+func reviews(ctx context.Context, o options) error {
+	k, err := startKubernetes(ctx, o)
+	if err != nil {
+		if missing("admission review", err) {
+			return nil
+		}
+		return err
+	}
+	defer k.stop()
+	if err := k.fill(ctx, 20); err != nil {
+		return err
+	}
+	ours, err := k.startOurs(ctx, o, nil)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	bare, err := startBareAdmission(ctx)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	pair, err := inTurn(ctx, o, ours, bare)
+	if err != nil {
+		return err
+	}
+	pair.print("admission review of 5 KB over TLS", "≤ 1.2 ×")
+	row("the same, handler in process", fmt.Sprintf("%.0f allocations", allocations()), "", "", "≤ 300")
+	if err := latency(ctx, o, ours); err != nil {
+		return err
+	}
+	upstream, err := k.startUpstream(ctx, o, nil)
+	if err != nil {
+		if missing("admission review against upstream's webhook", err) {
+			return nil
+		}
+		return err
+	}
+	defer upstream.stop()
+	if pair, err = inTurn(ctx, o, ours, upstream); err != nil {
+		return err
+	}
+	row("admission review against upstream's webhook", fmt.Sprintf("%.0f µs CPU", median(pair.ours)), fmt.Sprintf("%.0f µs", median(pair.bares)),
+		fmt.Sprintf("1/%.1f of the CPU; %d failed", 1/median(pair.ratios), pair.failed), "≤ 1/5")
+	return nil
+}
+
+// allocations counts those of a review, without the connection.
+func allocations() float64 {
+	handler := inject.NewHandler(inject.HandlerConfig{
+		Pods: func() inject.Config { return inject.Config{TenantID: benchTenant} }, Accounts: oneAccount{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
+	})
+	body := reviewOf("service-account-00")
+	return testing.AllocsPerRun(200, func() {
+		request := httptest.NewRequest(http.MethodPost, inject.MutatePath, strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/json")
+		handler.ServeHTTP(httptest.NewRecorder(), request)
+	})
+}
+
+type oneAccount struct{}
+
+func (oneAccount) Get(_ context.Context, namespace, name string) (inject.ServiceAccount, error) {
+	return inject.ServiceAccount{Namespace: namespace, Name: name, Annotations: map[string]string{"azure.workload.identity/client-id": benchClient}}, nil
+}
+
+// inTurn drives two webhooks in rounds.
+func inTurn(ctx context.Context, o options, a, b *webhook) (spread, error) {
+	var pair spread
+	clients := [2]*http.Client{a.client(o.conns), b.client(o.conns)}
+	for range o.rounds {
+		var results [2]result
+		for i, w := range []*webhook{a, b} {
+			var err error
+			results[i], err = drive(ctx, clients[i], w.pid(), o.conns, o.time, func() (*http.Request, error) { return w.review("service-account-00") })
+			if err != nil {
+				return pair, err
+			}
+		}
+		pair.add(results[0], results[1])
+	}
+	return pair, nil
+}
+
+// latency measures 1,000 reviews a second on the two processors of the machine.
+func latency(ctx context.Context, o options, w *webhook) error {
+	r, err := openLoop(ctx, w.client(64), 1000, max(o.time, 5*time.Second), func() (*http.Request, error) { return w.review("service-account-00") })
+	if err != nil {
+		return err
+	}
+	row("admission review, 1,000 a second, open loop", fmt.Sprintf("p50 %s, p99 %s", short(r.p50), short(r.p99)), "", fmt.Sprintf("%d failed", r.failed), "p99 ≤ 30 ms")
+	return nil
+}
+
+func short(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
+
+// limited measures webhooks within the limits of upstream's chart, with 10,000
+// service accounts in the cluster.
+func limited(ctx context.Context, o options) error {
+	k, err := startKubernetes(ctx, o)
+	if err != nil {
+		if missing("admission within 100m CPU and 30 MiB", err) {
+			return nil
+		}
+		return err
+	}
+	defer k.stop()
+	if err := k.fill(ctx, limitAccounts); err != nil {
+		return err
+	}
+	for _, c := range k.contenders() {
+		what := "300 reviews a second within 100m CPU and 30 MiB, 10,000 service accounts, " + c.name
+		if err := k.limit(ctx, o, c, what); err != nil && !missing(what, err) {
+			row(what, "", "", "did not get through: "+strings.ReplaceAll(err.Error(), "\n", " "), "")
+		}
+	}
+	return nil
+}
+
+func (k *kubernetes) limit(ctx context.Context, o options, c contender, what string) error {
+	group, err := newCgroup(limitMillis, limitBytes)
+	if err != nil {
+		return err
+	}
+	defer group.remove()
+	began := time.Now()
+	w, err := c.start(ctx, o, group)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	ready := time.Since(began)
+	client := w.client(32)
+	var n atomic.Int64
+	next := func() (*http.Request, error) { return w.review(fmt.Sprintf("service-account-%02d", n.Add(1)%20)) }
+	if _, err := openLoop(ctx, client, limitRate, 3*time.Second, next); err != nil { // the connections
+		return err
+	}
+	held, periods := group.throttled()
+	before, err := cpuTime(w.pid())
+	if err != nil {
+		return err
+	}
+	r, err := openLoop(ctx, client, limitRate, max(5*o.time, 15*time.Second), next)
+	if err != nil {
+		return err
+	}
+	heldAfter, periodsAfter := group.throttled()
+	peak, kills := group.peak()
+	if !w.alive() {
+		return fmt.Errorf("it was ended; %d kills by the kernel, peak %.1f MiB", kills, float64(peak)/(1<<20))
+	}
+	after, err := cpuTime(w.pid())
+	if err != nil {
+		return err
+	}
+	resident, err := residentMemory(w.pid())
+	if err != nil {
+		return err
+	}
+	row(what, fmt.Sprintf("p50 %s, p99 %s, %d failed", short(r.p50), short(r.p99), r.failed),
+		fmt.Sprintf("%.1f MiB resident, %.1f MiB peak of the group, %d ended", float64(resident)/(1<<20), float64(peak)/(1<<20), kills),
+		fmt.Sprintf("%.0f m CPU, held up in %d of %d periods; ready in %s", (after-before).Seconds()/r.wall.Seconds()*1000, heldAfter-held, periodsAfter-periods, ready.Round(time.Millisecond)),
+		"p99 ≤ 50 ms, ≤ 30 MiB, none ended")
+	return nil
+}
+
+// podCreates measures what a webhook adds to the creation of a pod.
+func podCreates(ctx context.Context, o options) error {
+	k, err := startKubernetes(ctx, o)
+	if err != nil {
+		if missing("creating a pod", err) {
+			return nil
+		}
+		return err
+	}
+	defer k.stop()
+	if err := k.fill(ctx, 20); err != nil {
+		return err
+	}
+	without, err := k.createPods(ctx, o, nil)
+	if err != nil {
+		return err
+	}
+	row("creating a pod, 100 a second, no webhook", fmt.Sprintf("p50 %s, p99 %s", short(without.p50), short(without.p99)), "", fmt.Sprintf("%d failed", without.failed), "")
+	for _, c := range k.contenders() {
+		what := "creating a pod, 100 a second, " + c.name
+		w, err := c.start(ctx, o, nil)
+		if err != nil {
+			if missing(what, err) {
+				continue
+			}
+			return err
+		}
+		with, err := k.createPods(ctx, o, w)
+		w.stop()
+		if err != nil {
+			return err
+		}
+		row(what, fmt.Sprintf("p50 %s, p99 %s", short(with.p50), short(with.p99)), "",
+			fmt.Sprintf("added p50 %s, p99 %s; %d failed", short(with.p50-without.p50), short(with.p99-without.p99), with.failed), "added p50 ≤ 2 ms, p99 ≤ 10 ms")
+	}
+	return nil
+}
+
+// createPods creates labelled pods with the webhook, or with none.
+func (k *kubernetes) createPods(ctx context.Context, o options, w *webhook) (result, error) {
+	url, bundle := "", []byte(nil)
+	if w != nil {
+		url, bundle = "https://"+w.address+"/mutate-v1-pod", w.bundle
+	}
+	if err := k.register(ctx, url, bundle); err != nil {
+		return result{}, err
+	}
+	body := `{"metadata":{"generateName":"bench-","labels":{"azure.workload.identity/use":"true"}},"spec":{"serviceAccountName":"service-account-00",
+"containers":[{"name":"a","image":"a:v1","env":[{"name":"A","value":"b"}]},{"name":"b","image":"b:v1"}]}}`
+	next := func() (*http.Request, error) {
+		request, err := http.NewRequest(http.MethodPost, k.url+"/api/v1/namespaces/team-0000/pods", strings.NewReader(body))
+		if err == nil {
+			request.Header.Set("Authorization", "Bearer "+kubernetesToken)
+			request.Header.Set("Content-Type", "application/json")
+		}
+		return request, err
+	}
+	if _, err := openLoop(ctx, k.client, podRate, 3*time.Second, next); err != nil { // the API server learns of the webhook
+		return result{}, err
+	}
+	return openLoop(ctx, k.client, podRate, max(5*o.time, 15*time.Second), next)
+}
