@@ -22,7 +22,8 @@ type balancer struct {
 	replicas []*replica
 	ready    []*replica
 	turn     int
-	refused  int // connections while no replica was ready
+	refused  int  // connections while no replica was ready
+	held     bool // ready stays as it is
 
 	done sync.WaitGroup
 }
@@ -91,7 +92,9 @@ func (b *balancer) watch(ctx context.Context) {
 			}
 		}
 		b.mu.Lock()
-		b.ready = slices.DeleteFunc(found, func(r *replica) bool { return !slices.Contains(b.replicas, r) })
+		if !b.held {
+			b.ready = slices.DeleteFunc(found, func(r *replica) bool { return !slices.Contains(b.replicas, r) })
+		}
 		b.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -99,6 +102,17 @@ func (b *balancer) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// hold keeps the balancer from noticing anything until it is released.
+func (b *balancer) hold() (release func()) {
+	set := func(held bool) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.held = held
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 // pick returns the next replica in turn, nil if none is ready.

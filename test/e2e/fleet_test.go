@@ -134,6 +134,16 @@ func (f *fleet) current() []*replica {
 	return append([]*replica(nil), f.replicas...)
 }
 
+// signal sends a signal to all replicas.
+func (f *fleet) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	for _, r := range f.current() {
+		if err := r.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // kill ends all replicas without warning.
 func (f *fleet) kill(t *testing.T) {
 	t.Helper()
