@@ -3,7 +3,6 @@ package inject
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -113,7 +112,7 @@ func TestCursorCuts(t *testing.T) {
 func FuzzCursor(f *testing.F) {
 	f.Add(benchReview())
 	f.Add([]byte(reviewOf("v1", labelledPod)))
-	f.Add([]byte(fmt.Sprintf(`{"request":{"uid":"\u00e9","object":{"metadata":{"labels":{"a":"b"}},"spec":{"securityContext":{"runAsUser":-1},"resources":{"limits":{"cpu":1e3}}}}}}`)))
+	f.Add([]byte(`{"request":{"uid":"\u00e9","object":{"metadata":{"labels":{"a":"b"}},"spec":{"securityContext":{"runAsUser":-1},"resources":{"limits":{"cpu":1e3}}}}}}`))
 	f.Add([]byte(`{"apiVersion":"a","kind":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		checkCursor(t, bytes.Clone(body))

@@ -25,7 +25,8 @@ func NewClient(kubeconfig, userAgent string) (*Client, error) {
 	}
 	config.UserAgent = userAgent
 	// Live reads of service accounts come in bursts, when a deployment starts.
-	config.QPS, config.Burst = 50, 100
+	config.QPS, config.Burst = 100, 200
+	config.WarningHandler = rest.NoWarnings{} // they are about API versions that are chosen here
 	client := &Client{config: config}
 	if client.Metadata, err = metadata.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", config.Host, err)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,7 +27,9 @@ const (
 // the context is done. What is for the log.
 func reflect(ctx context.Context, what string, source cache.ListerWatcher, store cache.ReflectorStore, log *slog.Logger) {
 	const page = 500 // objects in memory at once, where the API server cannot stream them
-	reflector := cache.NewReflectorWithOptions(source, nil, store, cache.ReflectorOptions{Name: what, TypeDescription: what})
+	logger := logr.FromSlogHandler(log.Handler())
+	ctx = logr.NewContext(ctx, logger) // client-go's own lines would have another form
+	reflector := cache.NewReflectorWithOptions(source, nil, store, cache.ReflectorOptions{Name: what, TypeDescription: what, Logger: &logger})
 	reflector.WatchListPageSize = page
 	pause := watchRetry
 	for ctx.Err() == nil {
