@@ -67,9 +67,13 @@ func (k *KeyPair) Use(certificate, key []byte) error {
 	return nil
 }
 
-// keyPairInterval is short against any certificate's life and long against
-// the cost of reading two small files.
-const keyPairInterval = 10 * time.Second
+// Pauses between two looks at the files: short against any certificate's life
+// and long against the cost of reading two small files; shorter after an error,
+// since nothing may be served before.
+const (
+	keyPairInterval = 10 * time.Second
+	keyPairRetry    = time.Second
+)
 
 // KeyPairFiles keeps a KeyPair up to date with two files.
 type KeyPairFiles struct {
@@ -95,11 +99,17 @@ func (f KeyPairFiles) Reload() error {
 
 // Run reloads until the context is done.
 func (f KeyPairFiles) Run(ctx context.Context) {
+	lastError := ""
 	for {
+		pause, text := keyPairInterval, ""
 		if err := f.Reload(); err != nil {
-			f.Log.Error("reloading certificate", "error", err, "retry", keyPairInterval.String())
+			pause, text = keyPairRetry, err.Error()
+			if text != lastError { // once, not every second
+				f.Log.Error("reloading certificate, trying again", "error", err)
+			}
 		}
-		if !sleepOrLook(ctx, keyPairInterval, nil) {
+		lastError = text
+		if !sleepOrLook(ctx, pause, nil) {
 			return
 		}
 	}

@@ -347,13 +347,6 @@ func TestWebhookOwnCertificates(t *testing.T) {
 	}
 }
 
-func TestWebhookGivenCertificates(t *testing.T) {
-	r := start(t, startAPIServer(t).kubeconfig(t), "--webhook-cert-dir", t.TempDir(), "--disable-cert-rotation")
-	if status, body := get(t, r.health+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "certificates are not ready") {
-		t.Errorf("got %d %s, want not ready without files", status, body)
-	}
-}
-
 func TestMainExitCodes(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
