@@ -245,6 +245,9 @@ func podCreates(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
+		if with.requests == 0 {
+			return fmt.Errorf("%s: none of %d was created", what, with.failed)
+		}
 		row(what, fmt.Sprintf("p50 %s, p99 %s", short(with.p50), short(with.p99)), "",
 			fmt.Sprintf("added p50 %s, p99 %s; %d failed", short(with.p50-without.p50), short(with.p99-without.p99), with.failed), "added p50 ≤ 2 ms, p99 ≤ 10 ms")
 	}
