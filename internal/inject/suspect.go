@@ -23,7 +23,20 @@ func Suspect(kind string, object []byte, sa ServiceAccount, cfg Config) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	return s.warnings(sa, cfg), nil
+	return s.warnings(sa, cfg).texts, nil
+}
+
+// suspicions are what there is to say about an object, what matters most first.
+type suspicions struct {
+	cause Cause // of the first
+	texts []string
+}
+
+func (s *suspicions) add(cause Cause, texts ...string) {
+	if s.cause == CauseNone && len(texts) > 0 {
+		s.cause = cause
+	}
+	s.texts = append(s.texts, texts...)
 }
 
 // suspect is the narrow view of an object with pods.
@@ -40,10 +53,7 @@ type suspect struct {
 type suspectObject struct {
 	Metadata struct {
 		metadata
-		OwnerReferences []struct {
-			Kind       string `json:"kind"`
-			Controller bool   `json:"controller"`
-		} `json:"ownerReferences"`
+		UID string `json:"uid"` // "" for a new object
 	} `json:"metadata"`
 	Spec struct {
 		suspectSpec
@@ -93,7 +103,7 @@ func newSuspect(kind string, o *suspectObject) *suspect {
 		s.own, s.path = []metadata{s.pod}, "spec.template."
 		s.pod, s.account = o.Spec.Template.Metadata, o.Spec.Template.Spec.accountName()
 	}
-	for _, owner := range o.Metadata.OwnerReferences {
+	for _, owner := range o.Metadata.Owners {
 		// Their pods are looked at as well; once more in between says nothing new.
 		s.owned = s.owned || owner.Controller && (owner.Kind == "Deployment" || owner.Kind == "CronJob")
 	}
@@ -104,7 +114,10 @@ func newSuspect(kind string, o *suspectObject) *suspect {
 // where nothing else says that the label is missing.
 func (s *suspect) asks(cfg Config) string {
 	_, labelled := s.pod.Labels[chain.LabelUse]
-	if labelled || s.kind == "ServiceAccount" || s.skipped() || s.label(ServiceAccount{}, cfg) != "" {
+	if labelled || s.kind == "ServiceAccount" || s.skipped() {
+		return ""
+	}
+	if cause, _ := s.label(ServiceAccount{}, cfg); cause != CauseNone {
 		return ""
 	}
 	return s.account
@@ -118,48 +131,49 @@ func (s *suspect) skipped() bool {
 		s.kind == "Pod" && s.pod.Labels[chain.LabelUse] == "true"
 }
 
-func (s *suspect) warnings(sa ServiceAccount, cfg Config) []string {
+func (s *suspect) warnings(sa ServiceAccount, cfg Config) suspicions {
+	var found suspicions
 	switch {
 	case s.skipped():
-		return nil
 	case s.kind == "ServiceAccount":
 		sa.Name, sa.Annotations = s.name(), s.pod.Annotations
 		return s.accountWarnings(sa, cfg)
+	default:
+		if cause, text := s.label(sa, cfg); cause != CauseNone {
+			found.add(cause, text)
+		}
+		found.add(CauseAnnotation, s.misplaced(cfg)...)
 	}
-	var warnings []string
-	if text := s.label(sa, cfg); text != "" {
-		warnings = append(warnings, text)
-	}
-	return append(warnings, s.misplaced(cfg)...)
+	return found
 }
 
 // label says why the pods do not take part, though they seem to want to.
-func (s *suspect) label(sa ServiceAccount, cfg Config) string {
+func (s *suspect) label(sa ServiceAccount, cfg Config) (Cause, string) {
 	use, labelled := s.pod.Labels[chain.LabelUse]
 	add := ": add " + labelLine + " to " + s.path + "metadata.labels"
 	switch {
 	case use == "true":
-		return ""
+		return CauseNone, ""
 	case labelled:
-		return "label " + chain.LabelUse + " of " + s.pods() + " has value " + brief(use) + `, not "true": set ` + labelLine + " in " + s.path + "metadata.labels"
+		return CauseLabelValue, "label " + chain.LabelUse + " of " + s.pods() + " has value " + brief(use) + `, not "true": set ` + labelLine + " in " + s.path + "metadata.labels"
 	}
 	for _, own := range s.own {
 		if value, ok := own.Labels[chain.LabelUse]; ok && !strings.EqualFold(value, "false") {
-			return "label " + chain.LabelUse + " is on " + s.title() + ", not on its pods" + add
+			return CauseLabelPlace, "label " + chain.LabelUse + " is on " + s.title() + ", not on its pods" + add
 		}
 	}
 	if value, ok := s.pod.Annotations[chain.LabelUse]; ok && !strings.EqualFold(value, "false") {
-		return chain.LabelUse + " is an annotation of " + s.pods() + ", not a label" + add
+		return CauseLabelPlace, chain.LabelUse + " is an annotation of " + s.pods() + ", not a label" + add
 	}
 	for _, key := range podKeys(cfg) {
 		if wanted(s.pod.Annotations, key) {
-			return "annotation " + key + " of " + s.pods() + " does nothing without the label" + add
+			return CauseNoLabel, "annotation " + key + " of " + s.pods() + " does nothing without the label" + add
 		}
 	}
 	if sa.Annotations[chain.AnnotationClientID] != "" || sa.Annotations[chain.AnnotationClientIDs] != "" {
-		return s.title() + " runs as service account " + brief(s.account) + ", which has an identity, without the label" + add
+		return CauseNoLabel, s.title() + " runs as service account " + brief(s.account) + ", which has an identity, without the label" + add
 	}
-	return ""
+	return CauseNone, ""
 }
 
 // misplaced says which annotations nobody reads where they are.
@@ -200,27 +214,27 @@ func (s *suspect) misplaced(cfg Config) []string {
 
 // accountWarnings are those of a service account itself, whose pods would be
 // refused or not take part.
-func (s *suspect) accountWarnings(sa ServiceAccount, cfg Config) []string {
-	var warnings []string
-	if _, ok := s.pod.Labels[chain.LabelUse]; ok {
-		warnings = append(warnings, "label "+chain.LabelUse+" does nothing on "+s.title()+": add "+labelLine+" to the labels of its pods")
-	}
-	for _, key := range podKeys(cfg) {
-		if key != chain.AnnotationTokenExpiration && wanted(s.pod.Annotations, key) {
-			warnings = append(warnings, "annotation "+key+" does nothing on "+s.title()+": move it to the annotations of its pods")
-		}
-	}
-	for _, key := range unread(s.pod.Annotations, podKeys(cfg)) {
-		warnings = append(warnings, unreadWarning(key, s.title(), ServiceAccountAnnotations()))
-	}
+func (s *suspect) accountWarnings(sa ServiceAccount, cfg Config) suspicions {
+	var found suspicions
 	_, err := identify(sa, cfg)
 	if err == nil {
 		_, err = Expiration(sa)
 	}
 	if err != nil {
-		warnings = append(warnings, "its pods will be refused: "+err.Error())
+		found.add(CauseInvalid, "its pods will be refused: "+err.Error())
 	}
-	return warnings
+	if _, ok := s.pod.Labels[chain.LabelUse]; ok {
+		found.add(CauseLabelPlace, "label "+chain.LabelUse+" does nothing on "+s.title()+": add "+labelLine+" to the labels of its pods")
+	}
+	for _, key := range podKeys(cfg) {
+		if key != chain.AnnotationTokenExpiration && wanted(s.pod.Annotations, key) {
+			found.add(CauseAnnotation, "annotation "+key+" does nothing on "+s.title()+": move it to the annotations of its pods")
+		}
+	}
+	for _, key := range unread(s.pod.Annotations, podKeys(cfg)) {
+		found.add(CauseAnnotation, unreadWarning(key, s.title(), ServiceAccountAnnotations()))
+	}
+	return found
 }
 
 // labelLine is what a manifest has to say.

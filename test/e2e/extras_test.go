@@ -164,10 +164,8 @@ func (w *warningLog) HandleWarningHeader(_ int, _ string, text string) {
 	w.texts = append(w.texts, text)
 }
 
-// testWarnings: whoever applies an object that looks as if it meant to take part
-// is told so, and nothing is refused.
-func testWarnings(t *testing.T, cluster *e2e.Cluster) {
-	const template = `
+// suspectDeployment needs a namespace, further labels of its pods and a service account.
+const suspectDeployment = `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: suspect, namespace: %s}
@@ -177,16 +175,20 @@ spec:
     metadata: {labels: {app: suspect%s}}
     spec: {serviceAccountName: %s, containers: [{name: main, image: none}]}
 `
+
+// testWarnings: whoever applies an object that looks as if it meant to take part
+// is told so, and nothing is refused.
+func testWarnings(t *testing.T, cluster *e2e.Cluster) {
 	accounts := schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
 	for _, c := range []struct {
 		name, manifest string
 		resource       schema.GroupVersionResource
 		want           string // "" for none
 	}{
-		{"no_label", fmt.Sprintf(template, e2e.Namespace, "", e2e.ServiceAccount), deploymentResource,
+		{"no_label", fmt.Sprintf(suspectDeployment, e2e.Namespace, "", e2e.ServiceAccount), deploymentResource,
 			`Deployment "suspect" runs as service account "` + e2e.ServiceAccount + `", which has an identity, without the label: add azure.workload.identity/use: "true" to spec.template.metadata.labels`},
-		{"label", fmt.Sprintf(template, e2e.Namespace, `, azure.workload.identity/use: "true"`, e2e.ServiceAccount), deploymentResource, ""},
-		{"other_account", fmt.Sprintf(template, e2e.Namespace, "", "default"), deploymentResource, ""},
+		{"label", fmt.Sprintf(suspectDeployment, e2e.Namespace, `, azure.workload.identity/use: "true"`, e2e.ServiceAccount), deploymentResource, ""},
+		{"other_account", fmt.Sprintf(suspectDeployment, e2e.Namespace, "", "default"), deploymentResource, ""},
 		{"label_of_account", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: labelled, namespace: " + e2e.Namespace + `, labels: {azure.workload.identity/use: "true"}}`, accounts,
 			`label azure.workload.identity/use does nothing on ServiceAccount "labelled": add azure.workload.identity/use: "true" to the labels of its pods`},
 	} {

@@ -37,6 +37,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("events", func(t *testing.T) { testEvents(t, cluster) })
 	t.Run("bad_annotations", func(t *testing.T) { testBadAnnotations(t, cluster) })
 	t.Run("extras", func(t *testing.T) { testExtras(t, cluster) })
+	t.Run("warn_events", func(t *testing.T) { testWarnEvents(t, cluster) })
 	t.Run("exchange", func(t *testing.T) { testExchange(t, cluster, azure, deployed) })
 	t.Run("foreign_account", func(t *testing.T) { testForeignAccount(t, cluster, azure, deployed) })
 	t.Run("exec", func(t *testing.T) { testExec(t, bin, cluster, azure, deployed) })

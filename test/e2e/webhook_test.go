@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
 
 	"github.com/aksess/aksess/test/e2e"
 )
@@ -129,7 +132,7 @@ webhooks:
   - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [serviceaccounts]}
   - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}
   failurePolicy: Ignore
-  sideEffects: None
+  sideEffects: NoneOnDryRun
   timeoutSeconds: 5
 `
 
@@ -216,18 +219,63 @@ func testEvents(t *testing.T, cluster *e2e.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e2e.Eventually(t, e2e.StartLimit, "Event at the service account", func() error {
+	eventually(t, cluster, account.UID, `"nobody"`)
+}
+
+// testWarnEvents: who was not there when an object was warned about finds it at
+// the service account of a new object, which has no UID yet, and at one that is
+// not new itself. Nothing is said of a dry run.
+func testWarnEvents(t *testing.T, cluster *e2e.Cluster) {
+	var object map[string]any
+	if err := yaml.Unmarshal(fmt.Appendf(nil, suspectDeployment, e2e.Namespace, "", e2e.ServiceAccount), &object); err != nil {
+		t.Fatal(err)
+	}
+	suspect := &unstructured.Unstructured{Object: object}
+	suspect.Object["spec"].(map[string]any)["replicas"] = int64(0) // its pods have an Event of their own
+	client := cluster.Dynamic.Resource(deploymentResource).Namespace(e2e.Namespace)
+	dry := suspect.DeepCopy()
+	dry.SetName("dry")
+	if _, err := client.Create(t.Context(), dry, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := client.Create(t.Context(), suspect, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := cluster.Client.CoreV1().ServiceAccounts(e2e.Namespace).Get(t.Context(), e2e.ServiceAccount, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, cluster, account.UID, `Deployment suspect: Deployment "suspect" runs as`)
+	if _, err := client.Patch(t.Context(), "suspect", types.MergePatchType, []byte(`{"metadata":{"labels":{"again":"1"}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	events := eventually(t, cluster, stored.GetUID(), `Deployment suspect: Deployment "suspect" runs as`)
+	for _, event := range events { // those of the dry run would have been first
+		if strings.Contains(event.Note, `"dry"`) {
+			t.Errorf("got an Event about a dry run: %s", event.Note)
+		}
+	}
+}
+
+// eventually waits for a warning about the object with that UID, which is what
+// kubectl describe asks for, and returns all Events.
+func eventually(t *testing.T, cluster *e2e.Cluster, uid types.UID, note string) (all []eventsv1.Event) {
+	t.Helper()
+	e2e.Eventually(t, e2e.StartLimit, "Event with "+note, func() error {
 		events, err := cluster.Client.EventsV1().Events(e2e.Namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
-		for _, event := range events.Items {
-			if event.Regarding.UID == account.UID && event.Type == "Warning" && strings.Contains(event.Note, `"nobody"`) {
+		all = events.Items
+		for _, event := range all {
+			if event.Regarding.UID == uid && event.Type == "Warning" && strings.Contains(event.Note, note) {
 				return nil
 			}
 		}
-		return fmt.Errorf("got %d Events, none of them about it", len(events.Items))
+		return fmt.Errorf("got %d Events, none of them about it", len(all))
 	})
+	return all
 }
 
 // testWebhookLog shows that the webhook had all the rights it needs and that

@@ -94,12 +94,15 @@ func TestWebhookConfiguration(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", field, got, want)
 		}
 	}
-	if got := render(t, with("events", false)).at(t, configuration, "webhooks", 0, "sideEffects"); got != "None" {
-		t.Errorf("without Events: got side effects %v, want None", got)
+	silent := render(t, with("warnWebhook.enabled", true, "events", false))
+	for i := range 2 {
+		if got := silent.at(t, configuration, "webhooks", i, "sideEffects"); got != "None" {
+			t.Errorf("webhook %d without Events: got side effects %v, want None", i, got)
+		}
 	}
 	// The one that warns never refuses, whatever the policy of the other.
 	for field, want := range map[string]string{
-		"failurePolicy": `"Ignore"`, "timeoutSeconds": `2`, "reinvocationPolicy": `"Never"`, "objectSelector": `null`,
+		"failurePolicy": `"Ignore"`, "timeoutSeconds": `2`, "reinvocationPolicy": `"Never"`, "objectSelector": `null`, "sideEffects": `"NoneOnDryRun"`,
 		"clientConfig": `{"service":{"name":"aksess-webhook","namespace":"aksess-system","path":"/warn","port":8443}}`,
 	} {
 		if got := asJSON(t, objects.at(t, configuration, "webhooks", 1, field)); got != want {

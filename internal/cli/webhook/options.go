@@ -103,7 +103,7 @@ func (r *raw) serving(flags *flag.FlagSet) {
 func (r *raw) cluster(flags *flag.FlagSet) {
 	flags.StringVar(&r.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster; else KUBECONFIG, else the pod's service account")
 	flags.StringVar(&r.configuration, "webhook-configuration", "", "`name` of the webhook's own MutatingWebhookConfiguration: the CA bundle is published there, and read from there before the webhook is ready")
-	flags.BoolVar(&r.events, "events", true, "write Kubernetes Events about pods with warnings, if the rights are there")
+	flags.BoolVar(&r.events, "events", true, "write Kubernetes Events about warnings, if the rights are there")
 }
 
 // resolve fills in the environment and checks what no flag type does.

@@ -162,17 +162,19 @@ func (p *program) tasks() []func(context.Context) {
 }
 
 func (p *program) handler() *inject.Handler {
-	return inject.NewHandler(inject.HandlerConfig{
-		Pods: p.config, Accounts: p.accounts, Excluded: []string{"kube-system", p.opts.certs.namespace},
-		Observe: p.observe, Log: p.log,
-	})
+	return inject.NewHandler(p.reviewing(p.metrics.Reviewed))
 }
 
-// observe takes a review down.
-func (p *program) observe(r *inject.Reviewed) {
-	p.metrics.Reviewed(r)
-	if p.events != nil {
-		p.events.Reviewed(r)
+// reviewing is what both webhooks decide with. Counted takes a review down.
+func (p *program) reviewing(counted func(*inject.Reviewed)) inject.HandlerConfig {
+	return inject.HandlerConfig{
+		Pods: p.config, Accounts: p.accounts, Excluded: []string{"kube-system", p.opts.certs.namespace}, Log: p.log,
+		Observe: func(r *inject.Reviewed) {
+			counted(r)
+			if p.events != nil {
+				p.events.Reviewed(r)
+			}
+		},
 	}
 }
 

@@ -12,7 +12,9 @@ func (p *program) withWarner(reviews http.Handler) http.Handler {
 		return reviews
 	}
 	mux := http.NewServeMux()
-	mux.Handle(inject.WarnPath, inject.NewWarner(p.config, p.accounts.Cached(), p.log))
+	config := p.reviewing(p.metrics.Warned)
+	config.Accounts = p.accounts.Cached()
+	mux.Handle(inject.WarnPath, inject.NewWarner(config))
 	mux.Handle("/", reviews)
 	return mux
 }

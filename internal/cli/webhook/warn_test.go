@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
-// TestWarnWebhook: the second webhook is served when it is asked for, beside the first.
+// TestWarnWebhook: the second webhook is served when it is asked for, beside the
+// first, and what it says is counted and told in an Event.
 func TestWarnWebhook(t *testing.T) {
 	const object = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"kind":"Deployment"},"namespace":"widemo",
 "operation":"CREATE","object":{"metadata":{"name":"d"},"spec":{"template":{"spec":{"serviceAccountName":"wi-demo-sa"}}}}}}`
@@ -24,7 +26,8 @@ func TestWarnWebhook(t *testing.T) {
 		"on":  {[]string{"--warn-webhook"}, http.StatusOK, `Deployment \"d\" runs as service account \"wi-demo-sa\", which has an identity`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, startAPIServer(t).kubeconfig(t), c.args...)
+			api := startAPIServer(t)
+			r := start(t, api.kubeconfig(t), c.args...)
 			r.waitReady(t)
 			for url, want := range map[string]struct {
 				body, text string
@@ -43,6 +46,35 @@ func TestWarnWebhook(t *testing.T) {
 					t.Errorf("%s: got %d %s, %v, want %d with %s", url, response.StatusCode, body, err, want.status, want.text)
 				}
 			}
+			if c.status != http.StatusOK {
+				return
+			}
+			waitFor(t, func() bool { return strings.Contains(api.told(), `Deployment d: Deployment \"d\" runs as`) })
+			_, scraped := get(t, r.metrics+"/metrics")
+			for _, want := range []string{
+				`aksess_webhook_warn_reviews_total{reason="no-label",result="warned"} 1`, `aksess_webhook_reviews_total{reason="",result="mutated"} 1`,
+				`aksess_webhook_warn_review_duration_seconds_count{result="warned"} 1`,
+			} {
+				if !strings.Contains(scraped, want) {
+					t.Errorf("got metrics %s, want %s", scraped, want)
+				}
+			}
 		})
+	}
+}
+
+// told is every Event that was written.
+func (a *apiServer) told() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return strings.Join(a.events, "\n")
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited for 20 s")
+		}
 	}
 }

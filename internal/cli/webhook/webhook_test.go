@@ -26,6 +26,7 @@ type apiServer struct {
 	*httptest.Server
 	mu      sync.Mutex
 	bundle  string        // of the configuration, base64
+	events  []string      // written, each as its JSON
 	patched chan struct{} // closed after the next patch
 	closed  chan struct{}
 }
@@ -51,6 +52,16 @@ func startAPIServer(t *testing.T) *apiServer {
 	})
 	mux.HandleFunc("GET "+configurations+"/mine", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, api.configuration()) })
 	mux.HandleFunc("PATCH "+configurations+"/mine", api.patch)
+	mux.HandleFunc("POST /apis/events.k8s.io/v1/namespaces/widemo/events", func(w http.ResponseWriter, r *http.Request) {
+		event, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		api.mu.Lock()
+		api.events = append(api.events, string(event))
+		api.mu.Unlock()
+		answerJSON(w, string(event))
+	})
 	api.Server = httptest.NewServer(mux)
 	t.Cleanup(func() { close(api.closed); api.Close() })
 	return api

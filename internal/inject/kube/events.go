@@ -18,10 +18,12 @@ import (
 )
 
 // Events writes a Kubernetes Event for each pod that was given its identity
-// with warnings, where people look who did not see the answer to their request:
-// at the object that controls the pod, or at its service account. The pod itself
-// has no UID yet. What was said within the hour is not said again, and what is
-// too much is left out; a review never waits for an Event or fails by one.
+// with warnings, and for each object that a Warner warned about, where people
+// look who did not see the answer to their request: at the object that controls
+// it, at itself if it exists already, or else at its service account. A new
+// object has no UID yet, and the webhook may not read workloads to learn it
+// later. What was said within the hour is not said again, and what is too much
+// is left out; a review never waits for an Event or fails by one.
 type Events struct {
 	client   *Client
 	instance string
@@ -80,7 +82,7 @@ func NewEvents(client *Client, instance string, written func(EventResult), log *
 
 // Reviewed takes a review in, if there is something to say about it. It never waits.
 func (e *Events) Reviewed(r *inject.Reviewed) {
-	if r.DryRun || len(r.Warnings) == 0 || r.Decision != inject.Mutated {
+	if r.DryRun || len(r.Warnings) == 0 || r.Decision != inject.Mutated && r.Decision != inject.Warned {
 		return
 	}
 	key := e.key(r)
@@ -100,15 +102,24 @@ func (e *Events) Reviewed(r *inject.Reviewed) {
 	delete(e.said, key) // it was not
 }
 
-// key stands for what is said of whom.
+// key stands for what is said of whom. A Warner's texts name the object, which
+// may be one of many pods that are alike: its cause stands for them.
 func (e *Events) key(r *inject.Reviewed) uint64 {
+	parts := []string{r.Namespace, string(r.Decision), string(r.Cause)}
+	switch {
+	case r.Owner != nil:
+		parts = append(parts, r.Owner.UID)
+	case r.Kind == "Pod":
+		parts = append(parts, r.ServiceAccount)
+	default:
+		parts = append(parts, r.Kind, r.Name)
+	}
+	if r.Decision == inject.Mutated {
+		parts = append(parts, r.Warnings...)
+	}
 	var h maphash.Hash
 	h.SetSeed(e.seed)
-	whom := []string{r.Namespace, r.ServiceAccount}
-	if r.Owner != nil {
-		whom = []string{r.Namespace, r.Owner.UID}
-	}
-	for _, part := range append(whom, r.Warnings...) {
+	for _, part := range parts {
 		_, _ = h.WriteString(part)
 		_ = h.WriteByte(0)
 	}
@@ -145,7 +156,7 @@ func (e *Events) Run(ctx context.Context) {
 				return
 			default:
 				e.written(EventFailed)
-				e.log.Warn("no Event written about a pod with warnings", "namespace", r.Namespace, "pod", r.Pod, "error", err)
+				e.log.Warn("no Event written about warnings", "namespace", r.Namespace, "kind", r.Kind, "name", r.Name, "error", err)
 			}
 			if apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err) {
 				e.refused(ctx)
@@ -172,10 +183,14 @@ func (e *Events) refused(ctx context.Context) {
 func (e *Events) write(ctx context.Context, r *inject.Reviewed) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
+	reason, action := "SuspiciousPod", "Inject"
+	if r.Decision == inject.Warned {
+		reason, action = "SuspiciousObject", "Warn"
+	}
 	event := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "events.k8s.io/v1", "kind": "Event",
 		"eventTime": time.Now().UTC().Format(microTime),
-		"type":      "Warning", "reason": "SuspiciousPod", "action": "Inject",
+		"type":      "Warning", "reason": reason, "action": action,
 		"note":                note(r),
 		"regarding":           e.regarding(ctx, r),
 		"reportingController": "aksess-webhook", "reportingInstance": e.instance,
@@ -188,7 +203,7 @@ func (e *Events) write(ctx context.Context, r *inject.Reviewed) error {
 
 // note is what is to be said, within Kubernetes' limit.
 func note(r *inject.Reviewed) string {
-	text := "Pod " + r.Pod + ": " + strings.Join(r.Warnings, "; ")
+	text := r.Kind + " " + r.Name + ": " + strings.Join(r.Warnings, "; ")
 	if len(text) > maxNote {
 		text = strings.ToValidUTF8(text[:maxNote-len("…")], "") + "…"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,7 @@ func runningEvents(t *testing.T, answer func() error) (*Events, *told, func() []
 func suspicious(account string, warnings ...string) *inject.Reviewed {
 	return &inject.Reviewed{
 		Outcome:   inject.Outcome{Decision: inject.Mutated, Cause: inject.CauseWarned},
-		Namespace: "widemo", Pod: "wi-api- (prefix)", ServiceAccount: account, Warnings: warnings,
+		Namespace: "widemo", Kind: "Pod", Name: "wi-api- (prefix)", ServiceAccount: account, Warnings: warnings,
 	}
 }
 
@@ -129,6 +130,41 @@ func TestEventsAreNotRepeated(t *testing.T) {
 		}
 		if n := len(written()); n != 3 {
 			t.Errorf("got %d Events in three hours, want 3", n)
+		}
+	})
+}
+
+// TestEventsOfTheWarner: an object that was warned about is told of like a pod,
+// each once, however many pods of one owner are alike.
+func TestEventsOfTheWarner(t *testing.T) {
+	warned := func(kind, name string, owner *inject.Owner) *inject.Reviewed {
+		return &inject.Reviewed{
+			Outcome: inject.Outcome{Decision: inject.Warned, Cause: inject.CauseNoLabel}, Namespace: "widemo", Kind: kind, Name: name,
+			ServiceAccount: "wi-demo-sa", Owner: owner, Warnings: []string{name + " has no label"},
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		events, results, written := runningEvents(t, func() error { return nil })
+		set := &inject.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", UID: "8"}
+		admitted, dry, other := warned("Pod", "a", nil), warned("Pod", "a", nil), warned("Pod", "db-2", set)
+		admitted.Decision, dry.DryRun, other.Cause = inject.Admitted, true, inject.CauseLabelValue
+		for _, r := range []*inject.Reviewed{
+			admitted, dry, warned("Pod", "db-0", set), warned("Pod", "db-1", set), other,
+			warned("Pod", "one", nil), warned("Pod", "two", nil), warned("Deployment", "one", nil), warned("Deployment", "two", nil),
+		} {
+			events.Reviewed(r)
+		}
+		var got []string
+		for _, event := range written() {
+			got = append(got, strings.Join([]string{field(event, "regarding", "kind"), field(event, "reason"), field(event, "action"), field(event, "note")}, "|"))
+		}
+		want := []string{
+			"StatefulSet|SuspiciousObject|Warn|Pod db-0: db-0 has no label", "StatefulSet|SuspiciousObject|Warn|Pod db-2: db-2 has no label",
+			"ServiceAccount|SuspiciousObject|Warn|Pod one: one has no label",
+			"ServiceAccount|SuspiciousObject|Warn|Deployment one: one has no label", "ServiceAccount|SuspiciousObject|Warn|Deployment two: two has no label",
+		}
+		if !slices.Equal(got, want) || results.String() != "5 written, 0 error, 0 dropped" {
+			t.Errorf("got %s\n%s\nwant\n%s", results, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
 }

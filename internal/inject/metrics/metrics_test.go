@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +50,7 @@ func TestMetrics(t *testing.T) {
 	m := New(sources())
 	m.Reviewed(&inject.Reviewed{Outcome: inject.Outcome{Decision: inject.Mutated, Cause: inject.CauseWarned}, Duration: 3 * time.Millisecond, PatchBytes: 900})
 	m.Reviewed(&inject.Reviewed{Outcome: inject.Outcome{Decision: inject.Skipped, Cause: inject.CauseNoLabel}})
+	m.Warned(&inject.Reviewed{Outcome: inject.Outcome{Decision: inject.Warned, Cause: inject.CauseLabelPlace}, Duration: 30 * time.Millisecond})
 	m.LiveRead("found")
 	m.Event("dropped")
 	got := scrape(t, m)
@@ -55,6 +60,10 @@ func TestMetrics(t *testing.T) {
 		`aksess_webhook_reviews_total{reason="api-server",result="error"} 0`,
 		`aksess_webhook_review_duration_seconds_bucket{result="mutated",le="0.0025"} 0`,
 		`aksess_webhook_review_duration_seconds_bucket{result="mutated",le="0.005"} 1`,
+		`aksess_webhook_warn_reviews_total{reason="label-place",result="warned"} 1`,
+		`aksess_webhook_warn_reviews_total{reason="panic",result="error"} 0`,
+		`aksess_webhook_warn_review_duration_seconds_bucket{result="warned",le="0.025"} 0`,
+		`aksess_webhook_warn_review_duration_seconds_bucket{result="warned",le="0.05"} 1`,
 		`aksess_webhook_patch_bytes_sum 900`, `aksess_webhook_patch_bytes_count 1`,
 		`aksess_webhook_certificate_expiry_timestamp_seconds{certificate="serving"} 1.7954352e+09`,
 		`aksess_webhook_certificate_expiry_timestamp_seconds{certificate="ca"} 1.7954388e+09`,
@@ -74,11 +83,15 @@ func TestSeriesAreConstant(t *testing.T) {
 	m := New(sources())
 	before := ours(scrape(t, m))
 	for i := range 10_000 {
-		for _, outcome := range inject.Outcomes() {
-			m.Reviewed(&inject.Reviewed{
-				Outcome: outcome, Namespace: fmt.Sprint("namespace-", i), Pod: fmt.Sprint("pod-", i), ServiceAccount: fmt.Sprint("account-", i),
-				Owner: &inject.Owner{Name: fmt.Sprint("owner-", i)}, Warnings: []string{fmt.Sprint("warning ", i)},
-			})
+		seen := &inject.Reviewed{
+			Namespace: fmt.Sprint("namespace-", i), Kind: fmt.Sprint("kind-", i), Name: fmt.Sprint("name-", i), ServiceAccount: fmt.Sprint("account-", i),
+			Owner: &inject.Owner{Name: fmt.Sprint("owner-", i)}, Warnings: []string{fmt.Sprint("warning ", i)},
+		}
+		for _, seen.Outcome = range inject.Outcomes() {
+			m.Reviewed(seen)
+		}
+		for _, seen.Outcome = range inject.WarnOutcomes() {
+			m.Warned(seen)
 		}
 		m.LiveRead("found")
 		m.Event("written")
@@ -91,5 +104,42 @@ func TestSeriesAreConstant(t *testing.T) {
 func TestWithoutSources(t *testing.T) {
 	if got := scrape(t, New(Sources{})); strings.Contains(got, "_leader") || strings.Contains(got, "expiry_timestamp") || !strings.Contains(got, "reviews_total") {
 		t.Errorf("got %s, want what is known and nothing else", got)
+	}
+}
+
+// TestDocumented: docs/install.md lists every metric with its labels, and no other.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(aksess_webhook_[^`]*)` \\|").FindAllStringSubmatch(string(page), -1) {
+		documented[row[1]] = true
+	}
+	families, err := New(sources()).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		name := family.GetName()
+		if !strings.HasPrefix(name, "aksess_") {
+			continue
+		}
+		var labels []string
+		for _, label := range family.GetMetric()[0].GetLabel() {
+			labels = append(labels, label.GetName())
+		}
+		slices.Reverse(labels) // result before reason
+		if len(labels) > 0 {
+			name += "{" + strings.Join(labels, ",") + "}"
+		}
+		if !documented[name] {
+			t.Errorf("docs/install.md has no %s", name)
+		}
+		delete(documented, name)
+	}
+	for name := range documented {
+		t.Errorf("docs/install.md has %s, which is no metric", name)
 	}
 }
