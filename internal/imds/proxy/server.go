@@ -142,6 +142,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.health(w, r)
 	case loopback && path == metricsPath:
 		s.metrics(w, r)
+	case node.IsIdentity(path):
+		// Whatever its headers: clients probe for the protocol's second version
+		// without Metadata, and would take a 400 for a yes.
+		imds.WriteError(w, imds.NotFound())
 	default:
 		if refusal := imds.CheckHeader(r.Header); refusal != nil {
 			s.counters.refused.Add(1)
