@@ -106,8 +106,9 @@ type LocalAzure struct {
 }
 
 // DefaultNoProxy is reached without the proxy by pods of a local Azure: the
-// pod itself and the cluster. The kubelet expands the reference.
-const DefaultNoProxy = "localhost,127.0.0.1,::1,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)"
+// pod itself, the metadata service, which is the pod's own proxy where there is
+// one, and the cluster. The kubelet expands the reference.
+const DefaultNoProxy = "localhost,127.0.0.1,::1,169.254.169.254,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)"
 
 // Validate reports the first setting that no pod could be served with.
 func (c Config) Validate() error {

@@ -141,7 +141,9 @@ func (l *LocalAzure) environment() []EnvVar {
 }
 
 // javaOptions is empty without a trust store: a JVM that uses the proxy but
-// does not trust it fails later and less clearly than one that goes direct.
+// does not trust it fails later and less clearly than one that goes direct. The
+// SDK takes the proxy for https for plain http too, the metadata service's
+// requests among them.
 func (l *LocalAzure) javaOptions() string {
 	if l.TrustStoreKey == "" {
 		return ""
@@ -153,7 +155,7 @@ func (l *LocalAzure) javaOptions() string {
 	options := []string{
 		"-Dhttps.proxyHost=" + u.Hostname(),
 		"-Dhttps.proxyPort=" + u.Port(),
-		"-Dhttp.nonProxyHosts=localhost|127.*|*.svc|*.cluster.local",
+		"-Dhttp.nonProxyHosts=localhost|127.*|169.254.169.254|*.svc|*.cluster.local",
 		"-Djavax.net.ssl.trustStore=" + chain.LocalAzureMountPath + "/" + l.TrustStoreKey,
 		"-Djavax.net.ssl.trustStoreType=PKCS12",
 	}
