@@ -38,7 +38,7 @@ test: build ## everything but the Kubernetes, Terraform and client tiers, with t
 	cd test/helm && $(GO) test . ./render
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/sdk/run
 
-clients: build ## the same reads and writes with Python's and Java's newest SDKs
+clients: build ## the same reads, writes and managed identities with Python's and Java's newest SDKs
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/clients/run
 
 e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests and the chart's

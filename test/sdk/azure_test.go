@@ -156,17 +156,29 @@ func (a *azure) asDeployer(t testing.TB, program string) result {
 }
 
 // deploy makes the scenario.
-func (a *azure) deploy(t testing.TB) deploy.Scenario {
+func (a *azure) deploy(t testing.TB) (made deploy.Scenario) {
 	t.Helper()
-	r := a.asDeployer(t, "deploy")
-	if r.code != 0 {
-		t.Fatalf("deploying the scenario ended with %d\n%s", r.code, r.stderr)
-	}
-	var made deploy.Scenario
-	if err := json.Unmarshal([]byte(r.stdout), &made); err != nil {
-		t.Fatalf("the deployment printed %q: %v", r.stdout, err)
-	}
+	a.makes(t, "deploy", &made)
 	return made
+}
+
+// second adds the second identity to the scenario.
+func (a *azure) second(t testing.TB) (made deploy.Second) {
+	t.Helper()
+	a.makes(t, "second", &made)
+	return made
+}
+
+// makes runs one of the programs, which prints what it made.
+func (a *azure) makes(t testing.TB, program string, made any) {
+	t.Helper()
+	r := a.asDeployer(t, program)
+	if r.code != 0 {
+		t.Fatalf("%s ended with %d\n%s", program, r.code, r.stderr)
+	}
+	if err := json.Unmarshal([]byte(r.stdout), made); err != nil {
+		t.Fatalf("%s printed %q: %v", program, r.stdout, err)
+	}
 }
 
 // work is the environment that tells a workload what to work on; run

@@ -14,6 +14,7 @@ import (
 	"github.com/aksess/aksess/test/sdk/check"
 	"github.com/aksess/aksess/test/sdk/dataplane"
 	"github.com/aksess/aksess/test/sdk/deploy"
+	"github.com/aksess/aksess/test/sdk/managed"
 )
 
 // envProgram makes this test binary one of the programs that its tests start.
@@ -34,6 +35,17 @@ func programs() map[string]func(context.Context) error {
 			}
 			return json.NewEncoder(os.Stdout).Encode(made)
 		},
+		"second": func(ctx context.Context) error {
+			as, err := readDeployer()
+			if err != nil {
+				return err
+			}
+			made, err := deploy.RunSecond(ctx, as)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(os.Stdout).Encode(made)
+		},
 		"remove": func(ctx context.Context) error {
 			as, err := readDeployer()
 			if err != nil {
@@ -49,6 +61,7 @@ func programs() map[string]func(context.Context) error {
 			return azurerm4.Run(ctx, as, os.Stdout)
 		},
 		"dataplane": func(ctx context.Context) error { return dataplane.Run(ctx, os.Stdout) },
+		"managed":   func(ctx context.Context) error { return managed.Run(ctx, os.Args[1], os.Stdout) },
 		"get":       func(ctx context.Context) error { return get(ctx, os.Args[1]) },
 	}
 }

@@ -27,7 +27,7 @@ type sidecar struct {
 
 // startSidecar runs the proxy as the scenario's service account until the test
 // ends, and waits for it with its own probe.
-func startSidecar(t *testing.T, a *azure) *sidecar {
+func startSidecar(t *testing.T, a *azure, more ...string) *sidecar {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,15 +37,17 @@ func startSidecar(t *testing.T, a *azure) *sidecar {
 	listener.Close()
 	_, port, _ := net.SplitHostPort(address)
 	program := filepath.Join(bin(t), "aksess-proxy")
-	p := &sidecar{address: address, cmd: a.command(t, []string{"IDENTITY_HEADER=" + identityHeader}, "exec", execArguments(program, "--proxy-port", port)...)}
+	p := &sidecar{address: address, cmd: a.command(t, []string{"IDENTITY_HEADER=" + identityHeader}, "exec", execArguments(append([]string{program, "--proxy-port", port}, more...)...)...)}
 	p.cmd.Stderr = &p.log
 	p.cmd.WaitDelay = 10 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // unless the test has stopped it
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
+	t.Cleanup(func() { // unless the test has stopped it; aksess exec hands the signal on
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Signal(syscall.SIGTERM)
+			_ = p.cmd.Wait()
+		}
 	})
 	probe := exec.Command(program, "--probe", "--proxy-port", port)
 	probe.Env = cleanEnviron()
@@ -77,6 +79,7 @@ func testProxy(t *testing.T, a *azure, s deploy.Scenario) {
 			judge(t, finish(t, a.command(t, append(environ, client.environ...), "run", append([]string{"--"}, client.program...)...)))
 		})
 	}
+	testEndpoint(t, a, s, p, map[string][]string{"go": goProgram, "javascript": {"node", "js/managed.js"}})
 	t.Run("ends", func(t *testing.T) {
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)

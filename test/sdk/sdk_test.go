@@ -49,8 +49,8 @@ func TestLocalAzure(t *testing.T) {
 	})
 	t.Run("exec", func(t *testing.T) { testExec(t, a, scenario) })
 	t.Run("run", func(t *testing.T) { testRun(t, a) })
-	t.Run("proxy", func(t *testing.T) { testProxy(t, a, scenario) })
 	t.Run("sample", func(t *testing.T) { testSample(t, a, scenario) })
+	t.Run("proxy", func(t *testing.T) { testProxy(t, a, scenario) })
 	t.Run("remove", func(t *testing.T) { judge(t, a.asDeployer(t, "remove")) })
 	t.Run("log", func(t *testing.T) { testLog(t, a, scenario) }) // the last one: of all the above
 }

@@ -67,10 +67,10 @@ func (d *deployment) identity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if made.Properties == nil || made.Properties.ClientID == nil || made.Properties.PrincipalID == nil {
-		return errors.New("the identity has no client id or principal id")
+	if made.ID == nil || made.Properties == nil || made.Properties.ClientID == nil || made.Properties.PrincipalID == nil {
+		return errors.New("the identity has no id, client id or principal id")
 	}
-	d.made.ClientID, d.made.PrincipalID = *made.Properties.ClientID, *made.Properties.PrincipalID
+	d.made.ClientID, d.made.PrincipalID, d.made.ResourceID = *made.Properties.ClientID, *made.Properties.PrincipalID, *made.ID
 	return nil
 }
 
@@ -115,16 +115,20 @@ func (d *deployment) cluster(ctx context.Context) error {
 	return nil
 }
 
+// trust is the federated credential for the scenario's service account.
+func trust(issuer string) armmsi.FederatedIdentityCredential {
+	return armmsi.FederatedIdentityCredential{Properties: &armmsi.FederatedIdentityCredentialProperties{
+		Issuer: to.Ptr(issuer), Subject: to.Ptr("system:serviceaccount:" + Namespace + ":" + ServiceAccount),
+		Audiences: []*string{to.Ptr("api://AzureADTokenExchange")},
+	}}
+}
+
 func (d *deployment) federatedCredential(ctx context.Context) error {
 	client, err := armmsi.NewFederatedIdentityCredentialsClient(d.SubscriptionID, d.credential, nil)
 	if err != nil {
 		return err
 	}
-	want := armmsi.FederatedIdentityCredentialProperties{
-		Issuer: to.Ptr(d.made.IssuerURL), Subject: to.Ptr("system:serviceaccount:" + Namespace + ":" + ServiceAccount),
-		Audiences: []*string{to.Ptr("api://AzureADTokenExchange")},
-	}
-	if _, err := client.CreateOrUpdate(ctx, Group, Identity, "blue", armmsi.FederatedIdentityCredential{Properties: &want}, nil); err != nil {
+	if _, err := client.CreateOrUpdate(ctx, Group, Identity, "blue", trust(d.made.IssuerURL), nil); err != nil {
 		return err
 	}
 	var names []string

@@ -18,6 +18,7 @@ const (
 	Store          = "ch-widemo-dev-appconf"
 	Account        = "chwidemodevst"
 	Identity       = "ch-widemo-dev-aks-uai"
+	SecondIdentity = "ch-widemo-dev-second-uai"
 	Cluster        = "ch-widemo-dev-aks-blue"
 	Namespace      = "widemo"
 	ServiceAccount = "wi-demo-sa"
@@ -42,6 +43,7 @@ type Deployer struct {
 type Scenario struct {
 	ClientID    string `json:"clientId"`    // of the workload's identity
 	PrincipalID string `json:"principalId"` // of the same
+	ResourceID  string `json:"resourceId"`  // of the same
 	IssuerURL   string `json:"issuerUrl"`
 	Token       string `json:"token"`      // of the service account, as the kubelet would project it
 	Foreign     string `json:"foreign"`    // the token of a service account that no identity trusts

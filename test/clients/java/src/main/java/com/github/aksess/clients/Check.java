@@ -24,8 +24,13 @@ final class Check {
             System.out.println("ok " + name);
         } catch (Throwable error) { // whatever it is, it is the check's failure
             failed++;
-            System.out.println("FAIL " + name + ": " + error.toString().replaceAll("\\s+", " "));
+            System.out.println("FAIL " + name + ": " + withCauses(error).replaceAll("\\s+", " "));
         }
+    }
+
+    /** An error in words, and what it came from. */
+    static String withCauses(Throwable error) {
+        return error + (error.getCause() == null ? "" : "; because of " + withCauses(error.getCause()));
     }
 
     static void equal(String what, Object got, Object want) {
