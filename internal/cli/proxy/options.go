@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ type options struct {
 	metadata []netip.AddrPort // at least one
 	secret   string
 	tokens   federated.Config
+
+	endWith  []string // containers; the proxy ends after them
+	restarts bool     // they are started again
 }
 
 // Defaults of upstream's proxy and init image.
@@ -44,7 +48,7 @@ var errUsage = errors.New("see --help")
 
 const usageText = `aksess-proxy answers for Azure's metadata service in a pod.
 
-  aksess-proxy [flags]            serve on loopback until SIGTERM
+  aksess-proxy [flags]            serve on loopback until SIGTERM, or with --end-with until other containers have ended
   aksess-proxy --probe [flags]    wait until a proxy on the port is ready
   aksess-proxy init               send the pod's requests for the metadata service to the proxy; needs NET_ADMIN
 
@@ -69,7 +73,7 @@ Variables of init, and of the proxy where it has to know the same:
 // usage has been printed.
 func parse(args []string, getenv func(string) string, usage io.Writer) (options, error) {
 	var o options
-	var pass, level, format string
+	var pass, level, format, endWith string
 	flags := flag.NewFlagSet("aksess-proxy", flag.ContinueOnError)
 	flags.SetOutput(usage)
 	flags.Usage = func() {
@@ -81,6 +85,8 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 	flags.BoolVar(&o.probe, "probe", false, "wait until the proxy on the port is ready: exit code 0, or 1 if it is not within --probe-within")
 	flags.DurationVar(&o.within, "probe-within", 15*time.Second, "`time` that a probe waits")
 	flags.StringVar(&pass, "pass", "", "`paths` of the node's metadata service that pass, with commas between them, \"POST \" in front of one that is written to; \"none\" for none (default "+defaultPass()+")")
+	flags.StringVar(&endWith, "end-with", "", "`containers` of the pod, with commas between them, after whose end the proxy ends, with exit code 0; the pod needs shareProcessNamespace")
+	flags.BoolVar(&o.restarts, "end-with-restarts", false, "those containers are started again when they fail: wait for as long as the kubelet may take to")
 	flags.StringVar(&level, "log-level", "info", "`level`: error, warn, info, debug, trace or all")
 	flags.StringVar(&format, "log-format", "json", "json or text")
 	flags.BoolVar(&o.version, "version", false, "print the version as JSON and end")
@@ -92,6 +98,12 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 	}
 	if o.port < 1 || o.port > 65535 {
 		return options{}, fmt.Errorf("--proxy-port has value %d, expected 1 to 65535: %w", o.port, errUsage)
+	}
+	if endWith != "" {
+		o.endWith = strings.Split(endWith, ",")
+	}
+	if slices.Contains(o.endWith, "") || o.restarts && endWith == "" {
+		return options{}, fmt.Errorf("--end-with has value %q, expected names of containers with commas between them: %w", endWith, errUsage)
 	}
 	if err := o.logging(level, format); err != nil {
 		return options{}, err

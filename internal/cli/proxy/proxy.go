@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/aksess/aksess/internal/imds/companions"
 	"github.com/aksess/aksess/internal/imds/federated"
 	"github.com/aksess/aksess/internal/imds/node"
 	"github.com/aksess/aksess/internal/imds/proxy"
@@ -151,5 +152,26 @@ func run(ctx context.Context, opts options, env Env, log *slog.Logger) error {
 	if env.Started != nil {
 		env.Started(listeners[0].Addr())
 	}
+	ctx, stop := endWith(ctx, opts, log)
+	defer stop()
 	return server.Serve(ctx, listeners...)
+}
+
+// endWith is the context until the containers of --end-with have ended. Stop
+// ends the watch and waits for it.
+func endWith(ctx context.Context, opts options, log *slog.Logger) (ended context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if len(opts.endWith) == 0 {
+		return ctx, cancel
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		defer cancel()
+		_ = companions.Wait(ctx, companions.Config{Names: opts.endWith, Restarts: opts.restarts, Log: log}) // that the context is done
+	}()
+	return ctx, func() {
+		cancel()
+		<-watched
+	}
 }

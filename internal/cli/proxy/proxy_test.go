@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -138,6 +139,37 @@ func TestServe(t *testing.T) {
 	})
 }
 
+// TestEndWith: a proxy that cannot see the other containers, as here, says so
+// and serves on until it is told to end.
+func TestEndWith(t *testing.T) {
+	read, write := io.Pipe()
+	defer read.Close() //nolint:errcheck // of a test
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	port, ended := strconv.Itoa(freePort(t)), make(chan int, 1)
+	go func() {
+		ended <- Main(ctx, Env{
+			Args: []string{"--proxy-port", port, "--end-with=main,other"}, Stdout: io.Discard, Stderr: write,
+			Getenv: environment("AZURE_TENANT_ID="+tenant, "AZURE_FEDERATED_TOKEN_FILE=/t"),
+		})
+		_ = write.Close()
+	}()
+	lines := bufio.NewScanner(read)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), `"the proxy does not end with the other containers","containers":["main","other"]`) {
+			break
+		}
+	}
+	go io.Copy(io.Discard, read) //nolint:errcheck // so that nobody waits for a reader
+	if status, body := get(t, "http://127.0.0.1:"+port+"/healthz"); status != http.StatusOK {
+		t.Errorf("got %d %s, want it to serve on", status, body)
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("got exit code %d", code)
+	}
+}
+
 // TestProbeWaits: it tries again while the port is refused.
 func TestProbeWaits(t *testing.T) {
 	port := strconv.Itoa(freePort(t))
@@ -183,6 +215,8 @@ func TestUsage(t *testing.T) {
 		"argument":    {[]string{"serve"}, good, `unexpected argument "serve"`},
 		"port":        {[]string{"--proxy-port=70000"}, good, "expected 1 to 65535"},
 		"level":       {[]string{"--log-level=loud"}, good, "--log-level has value"},
+		"end_with":    {[]string{"--end-with=a,,b"}, good, "--end-with has value"},
+		"restarts":    {[]string{"--end-with-restarts"}, good, "--end-with has value"},
 		"format":      {[]string{"--log-format=xml"}, good, "--log-format has value"},
 		"identity":    {[]string{"--pass=/metadata"}, good, "which is the node's identity"},
 		"no_tenant":   {nil, good[1:], "AZURE_TENANT_ID not set"},
