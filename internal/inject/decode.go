@@ -192,9 +192,19 @@ func (s *spec) read(c *cursor) {
 		case "containers":
 			c.once(&seen, 512)
 			s.Containers = readContainers(c)
+		case "restartPolicy":
+			c.once(&seen, 1024)
+			s.RestartPolicy = c.string()
+		case "hostPID":
+			c.once(&seen, 2048)
+			s.HostPID = c.bool()
+		case "shareProcessNamespace":
+			c.once(&seen, 4096)
+			shared := c.bool()
+			s.ShareProcessNamespace = &shared
 		default:
 			c.other(key, "serviceAccountName", "serviceAccount", "hostNetwork", "os", "nodeSelector", "securityContext", "resources",
-				"volumes", "initContainers", "containers")
+				"volumes", "initContainers", "containers", "restartPolicy", "hostPID", "shareProcessNamespace")
 		}
 	})
 }

@@ -24,16 +24,19 @@ type metadata struct {
 }
 
 type spec struct {
-	ServiceAccountName string                `json:"serviceAccountName"`
-	OldServiceAccount  string                `json:"serviceAccount"`
-	HostNetwork        bool                  `json:"hostNetwork"`
-	OS                 struct{ Name string } `json:"os"`
-	NodeSelector       map[string]string     `json:"nodeSelector"`
-	SecurityContext    user                  `json:"securityContext"`
-	Resources          podResources          `json:"resources"`
-	Volumes            []volume              `json:"volumes"`
-	InitContainers     []container           `json:"initContainers"`
-	Containers         []container           `json:"containers"`
+	ServiceAccountName    string                `json:"serviceAccountName"`
+	OldServiceAccount     string                `json:"serviceAccount"`
+	RestartPolicy         string                `json:"restartPolicy"`
+	HostNetwork           bool                  `json:"hostNetwork"`
+	HostPID               bool                  `json:"hostPID"`
+	ShareProcessNamespace *bool                 `json:"shareProcessNamespace"`
+	OS                    struct{ Name string } `json:"os"`
+	NodeSelector          map[string]string     `json:"nodeSelector"`
+	SecurityContext       user                  `json:"securityContext"`
+	Resources             podResources          `json:"resources"`
+	Volumes               []volume              `json:"volumes"`
+	InitContainers        []container           `json:"initContainers"`
+	Containers            []container           `json:"containers"`
 }
 
 type volume struct {

@@ -105,6 +105,15 @@ func (g generator) pod() map[string]any {
 	if g.chance(50) {
 		spec["securityContext"] = g.object(map[string]any{"runAsUser": g.IntN(2) * proxyUID, "fsGroup": 1})
 	}
+	if g.chance(70) {
+		spec["restartPolicy"] = g.pick("Always", "OnFailure", "Never")
+	}
+	if g.chance(40) {
+		spec["shareProcessNamespace"] = []any{true, false, nil}[g.IntN(3)]
+	}
+	if g.chance(20) {
+		spec["hostPID"] = g.chance(50)
+	}
 	if g.chance(30) {
 		spec["resources"] = g.object(map[string]any{"limits": g.object(map[string]any{"memory": "1Gi"})})
 	}

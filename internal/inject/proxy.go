@@ -160,6 +160,7 @@ func (m *mutation) proxy(volumes []mounted) proxyContainer {
 	if pass := m.cfg.Proxy.Pass; pass != "" { // which upstream's proxy does not know
 		c.Args = append(c.Args, "--pass="+pass)
 	}
+	c.Args = append(c.Args, m.ending()...)
 	c.Lifecycle.PostStart.Exec.Command = []string{"/proxy", portArg, "--probe", logArg}
 	if !m.cfg.Proxy.Classic {
 		c.RestartPolicy = "Always"
