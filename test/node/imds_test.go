@@ -7,9 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -57,42 +55,6 @@ func (w *world) checkPassesOnly(t *testing.T, pod *corev1.Pod) {
 	if got, want := w.metadata.askedBy(pod.Status.PodIP), []string{instancePath}; !reflect.DeepEqual(got, want) {
 		t.Errorf("requests of %s that reached the node: got %q, want %q", pod.Name, got, want)
 	}
-}
-
-// testJob shows that a Job whose pod has the proxy comes to its end.
-func (w *world) testJob(t *testing.T) {
-	template := probePod("job", withProxy(nil))
-	template.Spec.RestartPolicy = corev1.RestartPolicyNever
-	template.Spec.Containers[0] = corev1.Container{Name: "main", Image: probeImage, Args: []string{"once", e2e.SecretURL}}
-	attempts := int32(0)
-	_, err := w.node.Client.BatchV1().Jobs(e2e.Namespace).Create(t.Context(), &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: "imds"},
-		Spec: batchv1.JobSpec{BackoffLimit: &attempts, Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: template.Labels, Annotations: template.Annotations}, Spec: template.Spec,
-		}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var job *batchv1.Job
-	e2e.Eventually(t, 2*time.Minute, "Job ended", func() error {
-		if job, err = w.node.Client.BatchV1().Jobs(e2e.Namespace).Get(t.Context(), "imds", metav1.GetOptions{}); err != nil {
-			return err
-		}
-		if job.Status.CompletionTime == nil && job.Status.Failed == 0 {
-			return errNotYet("Job", job.Status)
-		}
-		return nil
-	})
-	pods, err := w.node.Client.CoreV1().Pods(e2e.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=imds"})
-	if err != nil || len(pods.Items) != 1 {
-		t.Fatalf("pods of the Job: got %d, %v, want one", len(pods.Items), err)
-	}
-	log := w.node.Log(t, &pods.Items[0], "main")
-	if job.Status.Succeeded != 1 {
-		t.Fatalf("Job: got %+v, want it complete\n%s", job.Status, log)
-	}
-	w.checkOnce(t, log)
 }
 
 // testPort shows that the annotation moves the proxy to another port.

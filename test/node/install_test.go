@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,27 +36,45 @@ kind: ServiceAccount
 metadata: {name: admitted, namespace: admission, annotations: {azure.workload.identity/client-id: %s}}
 `
 
-// installWebhook applies what the chart renders and waits until all replicas serve.
-func (w *world) installWebhook(t *testing.T) {
+// installWebhook applies the chart, with more values of the proxy, and what its
+// tests need.
+func (w *world) installWebhook(t *testing.T, proxy map[string]any) {
+	t.Helper()
+	w.applyWebhook(t, proxy)
+	w.node.Apply(t, fmt.Appendf(nil, admittedAccount, w.scenario.ClientID))
+	// kube-proxy learns of the Service's endpoints by a watch.
+	e2e.Eventually(t, time.Minute, "webhook reachable by its Service", func() error { return w.admit(t) })
+}
+
+// applyWebhook applies what the chart renders, with more values of the proxy, and
+// waits until all replicas serve and no other does.
+func (w *world) applyWebhook(t *testing.T, proxy map[string]any) {
 	t.Helper()
 	ca, err := os.ReadFile(w.azure.CAFile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ofProxy := map[string]any{"image": map[string]any{"release": release}}
+	maps.Copy(ofProxy, proxy)
 	values, err := yaml.Marshal(map[string]any{
 		"azureTenantID": w.azure.TenantID,
 		"image":         map[string]any{"release": release},
-		"proxy":         map[string]any{"image": map[string]any{"release": release}},
+		"proxy":         ofProxy,
 		"localAzure":    map[string]any{"proxyURL": w.azure.ProxyURL, "ca": string(ca)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.node.Apply(t, render(t, values))
-	w.node.Apply(t, fmt.Appendf(nil, admittedAccount, w.scenario.ClientID))
-	e2e.Eventually(t, 2*time.Minute, "webhook available", func() error { return w.webhookAvailable(t.Context()) })
-	// kube-proxy learns of the Service's endpoints by a watch.
-	e2e.Eventually(t, time.Minute, "webhook reachable by its Service", func() error { return w.admit(t) })
+	e2e.Eventually(t, 2*time.Minute, "webhook available", func() error {
+		if err := w.webhookAvailable(t.Context()); err != nil {
+			return err
+		}
+		if got := len(w.webhookPods(t)); got != 2 {
+			return fmt.Errorf("got %d pods, want those of two replicas", got)
+		}
+		return nil
+	})
 }
 
 // render is `helm template` of the chart with the values.
@@ -85,7 +104,7 @@ func (w *world) webhookAvailable(ctx context.Context) error {
 		return err
 	}
 	want, got := *deployment.Spec.Replicas, deployment.Status.AvailableReplicas
-	if got != want || want < 2 || deployment.Status.ObservedGeneration != deployment.Generation {
+	if got != want || want < 2 || deployment.Status.UpdatedReplicas != want || deployment.Status.ObservedGeneration != deployment.Generation {
 		return fmt.Errorf("%d of %d replicas are available, want all of at least two", got, want)
 	}
 	return nil

@@ -25,12 +25,17 @@ type world struct {
 	metadata *metadata // the node's, not the pods'
 }
 
-// TestNode runs everything that needs a node on one: first what pods do beside
-// each other, then what happens when something is restarted under them.
+// TestNode runs everything that needs a node on one: first Jobs with a proxy that
+// is no sidecar, one of which takes a minute, then what pods do beside each
+// other, then what happens when something is restarted under them.
 func TestNode(t *testing.T) {
 	w := start(t)
-	w.installWebhook(t)
+	w.installWebhook(t, map[string]any{"sidecar": "classic"})
 	w.node.ApplyScenario(t, manifestDir, w.scenario.Values())
+	if !t.Run("classic", w.testClassic) {
+		return
+	}
+	w.applyWebhook(t, nil)
 	well := t.Run("pods", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T){
 			"scenario":       w.testScenario,
@@ -52,6 +57,7 @@ func TestNode(t *testing.T) {
 	if !well {
 		return // what follows would wait for pods that are not there
 	}
+	t.Run("classic_again", w.testClassicAgain)
 	t.Run("new_signing_key", w.testNewSigningKey)
 	t.Run("container_restarted", w.testContainerRestarted)
 	t.Run("webhook_killed", w.testWebhookKilled)

@@ -3,8 +3,10 @@
 // plain requests. The node's tests run it in pods. It prints no token, only what
 // a token says.
 //
-//	probe once URL    ask, read what the URL has, print it, end with 0 if all went well
-//	probe serve       answer the tests on :8080
+//	probe once URL           ask, read what the URL has, print it, end with 0 if all went well
+//	probe second FILE URL    once, if the file is there; make it and end with 1 if not
+//	probe end                end with 0, at once
+//	probe serve              answer the tests on :8080
 package main
 
 import (
@@ -23,11 +25,15 @@ func main() {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "once":
 		os.Exit(once(os.Args[2]))
+	case len(os.Args) == 4 && os.Args[1] == "second":
+		os.Exit(second(os.Args[2], os.Args[3]))
+	case len(os.Args) == 2 && os.Args[1] == "end":
+		return
 	case len(os.Args) == 2 && os.Args[1] == "serve":
 		fmt.Fprintln(os.Stderr, http.ListenAndServe(address, routes()))
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, "usage: probe once URL | probe serve")
+	fmt.Fprintln(os.Stderr, "usage: probe once URL | probe second FILE URL | probe end | probe serve")
 	os.Exit(2)
 }
 
@@ -48,6 +54,18 @@ func once(target string) int {
 		return 1
 	}
 	return 0
+}
+
+// second fails the first time.
+func second(file, target string) int {
+	if _, err := os.Stat(file); err == nil {
+		return once(target)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return 1
 }
 
 func routes() http.Handler {
