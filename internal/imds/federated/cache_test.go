@@ -3,6 +3,7 @@ package federated
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -66,6 +67,21 @@ func TestCache(t *testing.T) {
 		time.Sleep(holdOutage)
 		get(w.service.count() + 1)
 	})
+}
+
+// TestWallClock: a token ends by the wall clock, not by the one that stands still
+// while a machine sleeps, which would hand out tokens that have ended.
+func TestWallClock(t *testing.T) {
+	w := newWorkbench(t)
+	if _, err := w.get(t.Context(), imds.Selector{}, vault); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.cache.token(key{clientID, vault})
+	for name, at := range map[string]time.Time{"end": kept.expires, "stale": kept.stale} {
+		if at.String() != at.Round(0).String() {
+			t.Errorf("%s: got %s, want no monotonic clock in it", name, at)
+		}
+	}
 }
 
 // start is when a bubble of synctest begins.
@@ -136,4 +152,40 @@ func TestSingleFlight(t *testing.T) {
 			t.Errorf("got %d exchanges, want 1", w.service.count())
 		}
 	})
+}
+
+// TestCacheKeepsApart: whatever happens in whatever order, the cache has for a key
+// what was last kept for that very key, or nothing, and stays within its bounds.
+func TestCacheKeepsApart(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c, kept, refused := newCache(), map[key]*token{}, map[key]held{}
+	now, hits := start(), 0
+	for range 100_000 {
+		now = now.Add(time.Second)
+		k := key{string(rune('a' + random.IntN(30))), string(rune('a' + random.IntN(30)))}
+		switch random.IntN(4) {
+		case 0:
+			kept[k] = &token{objectID: k.client + k.resource}
+			delete(refused, k)
+			c.keep(k, kept[k])
+		case 1:
+			refused[k] = held{&imds.Error{Code: k.client + k.resource}, now.Add(time.Duration(random.IntN(900)) * time.Second)}
+			c.refuse(k, refused[k].refusal, refused[k].until)
+		}
+		if got := c.token(k); got != nil {
+			hits++
+			if got != kept[k] {
+				t.Fatalf("%v: got the token of %s", k, got.objectID)
+			}
+		}
+		if got, r := c.refusal(k, now), refused[k]; got != nil && (r.refusal == nil || got.Code != r.refusal.Code || !now.Before(r.until)) {
+			t.Fatalf("%v: got %v at %v, want what is of %v", k, got, now, r)
+		}
+		if len(c.tokens) > maxTokens || len(c.refusals) > maxRefusals {
+			t.Fatalf("got %d tokens and %d refusals", len(c.tokens), len(c.refusals))
+		}
+	}
+	if hits == 0 {
+		t.Error("the cache never had anything")
+	}
 }

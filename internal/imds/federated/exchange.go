@@ -103,7 +103,7 @@ func (c *Client) post(ctx context.Context, k key, form string) (*token, error) {
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "aksess-proxy")
-	sent := c.config.Now()
+	sent := c.config.Now().Round(0) // the wall clock: the other one stands still while a machine sleeps
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
