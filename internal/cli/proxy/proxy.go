@@ -145,7 +145,7 @@ func run(ctx context.Context, opts options, env Env, log *slog.Logger) error {
 		addresses = append(addresses, at.Addr())
 	}
 	server := proxy.New(proxy.Config{
-		Addresses: addresses, Tokens: tokens.Answer, Node: machine, Secret: opts.secret, Stats: tokens.Stats, Log: log,
+		Addresses: addresses, Port: opts.metadata[0].Port(), Tokens: tokens.Answer, Node: machine, Secret: opts.secret, Stats: tokens.Stats, Log: log,
 	})
 	log.Info("proxy started", "version", env.Version, "listen", listeners[0].Addr().String(), "ipv6", len(listeners) > 1,
 		"tenant", opts.tokens.TenantID, "client", opts.tokens.ClientID, "authority", opts.tokens.Authority, "binding", opts.tokens.Binding != nil)

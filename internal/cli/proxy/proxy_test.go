@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -88,6 +89,7 @@ func get(t *testing.T, target string, headers ...string) (int, string) {
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
+	request.Host = cmp.Or(request.Header.Get("Host"), request.Host)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +126,14 @@ func TestServe(t *testing.T) {
 			}
 		})
 	}
+	t.Run("other_port", func(t *testing.T) { // of the metadata service, which clients write into Host
+		address, _ := start(t, "METADATA_PORT=81")
+		for host, want := range map[string]int{"169.254.169.254:81": 503, "169.254.169.254": 503, "169.254.169.254:80": 403} {
+			if status, body := get(t, "http://"+address+"/metadata/identity/oauth2/token"+query, "Host", host, "Metadata", "true"); status != want {
+				t.Errorf("%s: got %d %s, want %d", host, status, body, want)
+			}
+		}
+	})
 	t.Run("probe", func(t *testing.T) {
 		if code := Main(t.Context(), Env{Args: []string{"--probe", "--proxy-port", strconv.Itoa(port)}, Getenv: environment(), Stderr: io.Discard}); code != 0 {
 			t.Errorf("got %d", code)

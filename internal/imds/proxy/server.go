@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,7 @@ import (
 // Config of a server.
 type Config struct {
 	Addresses []netip.Addr           // of the metadata service that it answers for; the Host of requests
+	Port      uint16                 // of the metadata service; 80 when 0
 	Tokens    imds.Source            // required
 	Node      *node.Service          // what is no token; required
 	Secret    string                 // serves App Service's protocol at /msi/token unless empty
@@ -58,7 +61,7 @@ func New(config Config) *Server {
 	s := &Server{config: config, hosts: map[string]bool{}}
 	for _, address := range config.Addresses {
 		s.hosts[hostOf(address)] = true
-		s.hosts[hostOf(address)+":80"] = true
+		s.hosts[hostOf(address)+":"+strconv.Itoa(int(cmp.Or(config.Port, 80)))] = true
 	}
 	s.metadata = &imds.Handler{Tokens: config.Tokens, Now: config.Now, Log: config.Log}
 	if config.Secret != "" {
