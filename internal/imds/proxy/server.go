@@ -76,7 +76,7 @@ func New(config Config) *Server {
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn), // of panics and of what the kernel refuses: nothing that a client says
 	}
 	return s
 }
