@@ -42,6 +42,7 @@ type service struct {
 type asked struct {
 	url, host string
 	form      url.Values
+	header    http.Header
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -55,7 +56,7 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.asked = append(s.asked, asked{r.Method + " " + r.URL.String(), r.Host, form})
+	s.asked = append(s.asked, asked{r.Method + " " + r.URL.String(), r.Host, form, r.Header})
 	n, answer, hold := len(s.asked), s.answer, s.hold
 	s.mu.Unlock()
 	if hold != nil {

@@ -62,7 +62,7 @@ func TestPasses(t *testing.T) {
 	service, front := start(t, DefaultRules(), func(w http.ResponseWriter, r *http.Request) {
 		got = r
 		for name, value := range map[string]string{
-			"Content-Type": "application/json", "Server": "IMDS/1", "Set-Cookie": "a=b", "Location": "/x", "X-Other": "y", "Connection": "Etag", "Etag": "e",
+			"Content-Type": "application/json", "Server": "IMDS/1", "Set-Cookie": "a=b", "Location": "/x", "Www-Authenticate": "Basic realm=/etc/passwd", "X-Other": "y", "Connection": "Etag", "Etag": "e",
 		} {
 			w.Header().Set(name, value)
 		}

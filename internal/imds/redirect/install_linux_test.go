@@ -37,6 +37,7 @@ func TestInNamespace(t *testing.T) {
 		t.Run("again", again)
 		t.Run("mesh", mesh)
 		t.Run("rights", rights)
+		t.Run("without_ipv6", withoutIPv6) // for good
 		return
 	}
 	uid, gid, users := os.Getuid(), os.Getgid(), 1
@@ -55,7 +56,7 @@ func TestInNamespace(t *testing.T) {
 	switch {
 	case err != nil && !errors.As(err, &failed) && uid != 0:
 		t.Skipf("this machine lets user %d make no namespaces: %v", uid, err)
-	case err != nil, !strings.Contains(string(out), "--- PASS: TestInNamespace/rights"):
+	case err != nil, !strings.Contains(string(out), "--- PASS: TestInNamespace/without_ipv6"):
 		t.Fatalf("got %v:\n%s", err, out)
 	}
 	t.Logf("%s", out)
@@ -318,6 +319,20 @@ func with(capabilities uint32, rules Rules) error {
 		result <- Install(rules)
 	}()
 	return <-result
+}
+
+// withoutIPv6: a pod whose network has no IPv6 is redirected all the same.
+func withoutIPv6(t *testing.T) {
+	fatal(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0o644))
+	listen(t, "node", nodePort, addresses()[0].String())
+	listen(t, "proxy", proxyPort, "127.0.0.1")
+	fatal(t, Install(rules(user(proxyUser))))
+	if got := dial(0, addresses()[0], nodePort); got != "proxy" {
+		t.Errorf("got %q, want proxy", got)
+	}
+	if _, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		t.Error("the namespace has IPv6")
+	}
 }
 
 func TestExplain(t *testing.T) {
