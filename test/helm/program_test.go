@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aksess/aksess/internal/cli/webhook"
+	"github.com/aksess/aksess/test/helm"
 )
 
 // TestWebhookTakesItsCommandLine gives what the chart renders to the program:
@@ -25,6 +26,48 @@ func TestWebhookTakesItsCommandLine(t *testing.T) {
 				t.Errorf("got exit code %d for a flag that does not exist: %s", code, log)
 			}
 		})
+	}
+}
+
+// TestNull: a value that is taken away with null is one that the webhook can do
+// without, or is missed by its name.
+func TestNull(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(helm.Dir(root), "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := helm.Values(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := map[string]bool{}
+	for _, value := range values {
+		for path, more := value.Path, true; more; {
+			paths[path] = true
+			dot := strings.LastIndexByte(path, '.')
+			if more = dot >= 0; more {
+				path = path[:dot]
+			}
+		}
+	}
+	refused := 0
+	for path := range paths {
+		rendered, err := load(t).Render(helm.Release{Values: with(path, nil)})
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		switch {
+		case err == nil:
+			args, env := commandLine(t, decode(t, rendered.Manifest))
+			if _, log := start(t, append(args, "--kubeconfig=absent"), env); !strings.Contains(log, `reading kubeconfig \"absent\"`) {
+				t.Errorf("%s: got %s, want the webhook to take its command line", path, log)
+			}
+		case !strings.Contains(err.Error(), "missing property '"+name+"'") && path != "azureTenantID":
+			t.Errorf("%s: got %v, want the name missed", path, err)
+		default:
+			refused++
+		}
+	}
+	if refused < 30 {
+		t.Errorf("got %d values refused, want those that are needed", refused)
 	}
 }
 

@@ -55,8 +55,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{/* aksess.namespaceSelector: the user's selector, and never kube-system or the webhook's own namespace, whose pods must start without it. */}}
 {{- define "aksess.namespaceSelector" -}}
-{{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) .Values.excludedNamespaces | uniq) -}}
-{{- $selector := deepCopy .Values.mutatingWebhookNamespaceSelector -}}
+{{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) (.Values.excludedNamespaces | default list) | uniq) -}}
+{{- $selector := deepCopy (.Values.mutatingWebhookNamespaceSelector | default dict) -}}
 {{- if .Values.aksNamespaceSelector -}}
 {{- $expressions := list (dict "key" "control-plane" "operator" "NotIn" "values" (list "true")) (dict "key" "kubernetes.azure.com/managedby" "operator" "NotIn" "values" (list "aks")) -}}
 {{- $_ := set $selector "matchExpressions" (concat (get $selector "matchExpressions" | default list) $expressions) -}}

@@ -1,6 +1,6 @@
 {{/* aksess.validate: what the webhook would refuse when it starts is refused before. */}}
 {{- define "aksess.validate" -}}
-{{- if hasKey .Values.podLabels "azure.workload.identity/use" -}}
+{{- if hasKey (.Values.podLabels | default dict) "azure.workload.identity/use" -}}
 {{- fail "podLabels must not hold azure.workload.identity/use: the webhook's own pods have to start without the webhook" -}}
 {{- end -}}
 {{- with .Values.customTokenEndpoint -}}
