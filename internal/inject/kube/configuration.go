@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,10 @@ type configuration struct {
 		Name         string `json:"name"`
 		ClientConfig struct {
 			CABundle []byte `json:"caBundle"`
+			URL      string `json:"url"`
+			Service  struct {
+				Path string `json:"path"`
+			} `json:"service"`
 		} `json:"clientConfig"`
 	} `json:"webhooks"`
 }
@@ -83,7 +88,9 @@ func (c *Configuration) parse(object *unstructured.Unstructured) (*configuration
 }
 
 // Published returns the CA bundle of each of the configuration's webhooks, as
-// they were when the watch last heard of them.
+// they were when the watch last heard of them; without those at inject.WarnPath,
+// which refuse nothing: one that was added a moment ago, and has no bundle yet,
+// must not take the others away.
 func (c *Configuration) Published() ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +102,9 @@ func (c *Configuration) Published() ([][]byte, error) {
 	}
 	var bundles [][]byte
 	for _, webhook := range c.latest.Webhooks {
-		bundles = append(bundles, webhook.ClientConfig.CABundle)
+		if at := webhook.ClientConfig; !strings.HasSuffix(at.Service.Path, inject.WarnPath) && !strings.HasSuffix(at.URL, inject.WarnPath) {
+			bundles = append(bundles, at.CABundle)
+		}
 	}
 	return bundles, nil
 }

@@ -238,14 +238,19 @@ func TestConfigurationFollows(t *testing.T) {
 		}
 		other := webhookConfiguration(string(own))
 		other.SetName("other")
-		for _, object := range []*unstructured.Unstructured{other, webhookConfiguration(string(own), "")} {
+		mine := webhookConfiguration(string(own), "", "")
+		// The last two warn, the second at an address.
+		webhooks := mine.Object["webhooks"].([]any)
+		webhooks[1].(map[string]any)["clientConfig"] = map[string]any{"service": map[string]any{"name": "aksess-webhook", "path": "/warn"}}
+		webhooks[2].(map[string]any)["clientConfig"] = map[string]any{"url": "https://127.0.0.1:9443/warn"}
+		for _, object := range []*unstructured.Unstructured{other, mine} {
 			if _, err := client.Resource(configurationsResource()).Create(ctx, object, metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		<-changed
-		if got, err := c.Published(); err != nil || len(got) != 2 || !bytes.Equal(got[0], own) || len(got[1]) != 0 {
-			t.Errorf("got %q, %v, want the bundle of the first webhook", got, err)
+		if got, err := c.Published(); err != nil || len(got) != 1 || !bytes.Equal(got[0], own) {
+			t.Errorf("got %q, %v, want the bundle of the webhook that refuses", got, err)
 		}
 		if err := client.Resource(configurationsResource()).Delete(ctx, configurationName, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
