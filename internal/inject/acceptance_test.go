@@ -92,6 +92,31 @@ func TestAcceptance(t *testing.T) {
 	check("certificate signed by unknown authority")
 	s.use(t, true)
 	check("")
+	s.acceptance.ServerName = "other.svc" // "localhost" would do
+	s.use(t, true)
+	check("certificate is valid for")
+	s.acceptance.ServerName = serviceNames[0]
+	check("")
+}
+
+// TestAcceptanceOfEveryBundle: API servers trust each webhook's bundle for
+// itself, so that all have to do, and none is none.
+func TestAcceptanceOfEveryBundle(t *testing.T) {
+	s := startServed(t, reviewHandler())
+	s.use(t, true)
+	wrong := *s.published.Load()
+	s.use(t, true)
+	right := *s.published.Load()
+	for _, test := range []struct {
+		name    string
+		bundles [][]byte
+		ready   bool
+	}{{"none", nil, false}, {"second", [][]byte{right, wrong}, false}, {"first", [][]byte{wrong, right}, false}, {"all", [][]byte{right, right}, true}} {
+		s.acceptance.Published = func() ([][]byte, error) { return test.bundles, nil }
+		if err := s.acceptance.check(t.Context()); (err == nil) != test.ready || (s.acceptance.Ready() == nil) != test.ready {
+			t.Errorf("%s: got %v, want ready %t", test.name, err, test.ready)
+		}
+	}
 }
 
 func TestAcceptanceOfOtherAnswers(t *testing.T) {

@@ -75,6 +75,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !f.enter(r.Context()) {
 		seen.Cause = CauseBusy
+		f.log.Warn("review refused", "path", f.path, "reason", "busy", "limit", cap(f.inFlight))
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many reviews in flight", http.StatusServiceUnavailable)
 		return

@@ -255,7 +255,8 @@ func (b blockedAccounts) Get(context.Context, string, string) (ServiceAccount, e
 
 func TestHandlerBoundsReviewsInFlight(t *testing.T) {
 	blocked := blockedAccounts{entered: make(chan struct{}), release: make(chan struct{})}
-	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: blocked, Log: discard()})
+	log := new(syncBuffer)
+	h := NewHandler(HandlerConfig{Pods: demoConfig, Accounts: blocked, Log: slog.New(slog.NewJSONHandler(log, nil))})
 	var reviews sync.WaitGroup
 	for range maxInFlight {
 		reviews.Go(func() { h.ServeHTTP(httptest.NewRecorder(), newReviewRequest(benchReview())) })
@@ -267,6 +268,9 @@ func TestHandlerBoundsReviewsInFlight(t *testing.T) {
 	h.ServeHTTP(answer, newReviewRequest(benchReview()).WithContext(gone))
 	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
 		t.Errorf("got %d, want 503 with Retry-After", answer.Code)
+	}
+	if !strings.Contains(log.String(), `"reason":"busy"`) || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("got log %s, want a line about the review that was not taken", log)
 	}
 	close(blocked.release)
 	reviews.Wait()
@@ -329,7 +333,8 @@ func TestHandlerObserves(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var seen []*Reviewed
-			config := HandlerConfig{Pods: demoConfig, Accounts: test.accounts, Excluded: []string{"kube-system"}, Log: discard(),
+			var log bytes.Buffer
+			config := HandlerConfig{Pods: demoConfig, Accounts: test.accounts, Excluded: []string{"kube-system"}, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 				Observe: func(r *Reviewed) { seen = append(seen, r) }}
 			if config.Accounts == nil {
 				config.Accounts = demoAccounts()
@@ -338,6 +343,9 @@ func TestHandlerObserves(t *testing.T) {
 			NewHandler(config).ServeHTTP(answer, newReviewRequest([]byte(test.body)))
 			if len(seen) != 1 || seen[0].Outcome != test.want || !slices.Contains(Outcomes(), test.want) {
 				t.Fatalf("got %+v, want one %v, which is on the list", seen, test.want)
+			}
+			if strings.Count(log.String(), "\n") != 1 {
+				t.Errorf("got log %s, want one line", log.String())
 			}
 			if test.want.Decision == Mutated && (seen[0].PatchBytes < 100 || seen[0].Namespace != "widemo" || seen[0].ServiceAccount != "wi-demo-sa") {
 				t.Errorf("got %+v", seen[0])
