@@ -7,11 +7,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,8 +87,7 @@ func (a *apiServer) publish(bundle []byte) {
 func TestWebhookDrains(t *testing.T) {
 	r := start(t, startAPIServer(t).kubeconfig(t), "--drain-delay=1s")
 	r.waitReady(t)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // another test's
-	defer client.CloseIdleConnections()
+	client := insecure(t)
 	ask := func() *http.Response {
 		t.Helper()
 		response, err := client.Post(r.review, "application/json", strings.NewReader(review("wi-demo-sa")))
@@ -116,5 +118,80 @@ func TestWebhookDrains(t *testing.T) {
 	}
 	if !ask().Close {
 		t.Error("got the connection kept while it drains")
+	}
+}
+
+// insecure is a client for what is not about certificates.
+func insecure(t *testing.T) *http.Client {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // other tests'
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// TestWebhookEnds on SIGTERM once the reviews under way are answered, with code 0.
+func TestWebhookEnds(t *testing.T) {
+	api := startAPIServer(t)
+	r := start(t, api.kubeconfig(t)) // its end looks at the code
+	r.waitReady(t)
+	client, answered := insecure(t), make(chan string, 1)
+	go func() {
+		response, err := client.Post(r.review, "application/json", strings.NewReader(review("slow")))
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		answered <- fmt.Sprint(response.StatusCode, " ", string(body), err)
+	}()
+	<-api.slow
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		connection, err := net.Dial("tcp", r.address())
+		if err == nil {
+			_ = connection.Close()
+		}
+		return err != nil
+	})
+	api.slow <- struct{}{}
+	if got := <-answered; !strings.HasPrefix(got, "200 ") || !strings.Contains(got, "does not exist") {
+		t.Errorf("got %s, want the answer of a review that was under way", got)
+	}
+}
+
+// TestWebhookIsNotReadyCold: API servers would accept it, but it does not know
+// the service accounts yet.
+func TestWebhookIsNotReadyCold(t *testing.T) {
+	api := startAPIServer(t)
+	api.cold = make(chan struct{})
+	r := start(t, api.kubeconfig(t), "--webhook-configuration=mine")
+	waitFor(t, func() bool { return strings.Contains(r.log.String(), "ready for API servers") })
+	waitFor(t, func() bool { // its certificates have to be published first
+		status, body := get(t, r.health+"/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "cache is not filled")
+	})
+	close(api.cold)
+	r.waitReady(t)
+}
+
+// TestWebhookLeavesNamespacesAlone: kube-system and its own, whatever the
+// configuration selects.
+func TestWebhookLeavesNamespacesAlone(t *testing.T) {
+	r := start(t, startAPIServer(t).kubeconfig(t))
+	r.waitReady(t)
+	for namespace, want := range map[string]string{"widemo": `"patchType":"JSONPatch"`, "kube-system": "left without an Azure identity", defaultNamespace: "left without an Azure identity"} {
+		body := strings.Replace(review("wi-demo-sa"), `"namespace":"widemo"`, `"namespace":"`+namespace+`"`, 1)
+		response, err := insecure(t).Post(r.review, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || !strings.Contains(string(answer), want) || !strings.Contains(string(answer), `"allowed":true`) {
+			t.Errorf("%s: got %s, %v, want %s", namespace, answer, err, want)
+		}
 	}
 }

@@ -1,12 +1,10 @@
 package webhook
 
 import (
-	"crypto/tls"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestWarnWebhook: the second webhook is served when it is asked for, beside the
@@ -14,9 +12,7 @@ import (
 func TestWarnWebhook(t *testing.T) {
 	const object = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"kind":"Deployment"},"namespace":"widemo",
 "operation":"CREATE","object":{"metadata":{"name":"d"},"spec":{"template":{"spec":{"serviceAccountName":"wi-demo-sa"}}}}}}`
-	// What is asked here is the path; the certificate is another test's.
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec
-	defer client.CloseIdleConnections()
+	client := insecure(t)
 	for name, c := range map[string]struct {
 		args   []string
 		status int
@@ -60,21 +56,5 @@ func TestWarnWebhook(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// told is every Event that was written.
-func (a *apiServer) told() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return strings.Join(a.events, "\n")
-}
-
-func waitFor(t *testing.T, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited for 20 s")
-		}
 	}
 }

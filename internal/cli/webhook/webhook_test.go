@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,158 +15,6 @@ import (
 	"testing"
 	"time"
 )
-
-// apiServer answers what the webhook asks of a cluster: its version, service
-// accounts, and the webhook's own configuration.
-type apiServer struct {
-	*httptest.Server
-	mu      sync.Mutex
-	bundle  string        // of the configuration, base64
-	events  []string      // written, each as its JSON
-	patched chan struct{} // closed after the next patch
-	closed  chan struct{}
-}
-
-func startAPIServer(t *testing.T) *apiServer {
-	t.Helper()
-	api := &apiServer{patched: make(chan struct{}), closed: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		answerJSON(w, `{"major":"1","minor":"36"}`)
-	})
-	mux.HandleFunc("GET /api/v1/serviceaccounts", func(w http.ResponseWriter, r *http.Request) {
-		api.list(w, r, "ServiceAccount", `{"name":"wi-demo-sa","namespace":"widemo","resourceVersion":"5","annotations":{"azure.workload.identity/client-id":"33333333-3333-3333-3333-333333333333"}}`)
-	})
-	mux.HandleFunc("GET /api/v1/namespaces/widemo/serviceaccounts/{name}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
-	})
-	const configurations = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
-	mux.HandleFunc("GET "+configurations, func(w http.ResponseWriter, r *http.Request) {
-		api.watchConfiguration(w, r)
-	})
-	mux.HandleFunc("GET "+configurations+"/mine", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, api.configuration()) })
-	mux.HandleFunc("PATCH "+configurations+"/mine", api.patch)
-	mux.HandleFunc("POST /apis/events.k8s.io/v1/namespaces/widemo/events", func(w http.ResponseWriter, r *http.Request) {
-		event, err := io.ReadAll(r.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		api.mu.Lock()
-		api.events = append(api.events, string(event))
-		api.mu.Unlock()
-		answerJSON(w, string(event))
-	})
-	api.Server = httptest.NewServer(mux)
-	t.Cleanup(func() { close(api.closed); api.Close() })
-	return api
-}
-
-func answerJSON(w http.ResponseWriter, body string) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, body)
-}
-
-// list answers a list, or a watch that begins with the list if it is asked to.
-func (a *apiServer) list(w http.ResponseWriter, r *http.Request, kind, metadata string) {
-	object := fmt.Sprintf(`{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%s}`, metadata)
-	if r.URL.Query().Get("watch") == "" {
-		answerJSON(w, fmt.Sprintf(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"5"},"items":[%s]}`, object))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if r.URL.Query().Get("sendInitialEvents") == "true" {
-		_, _ = fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", object)
-		_, _ = fmt.Fprintf(w, `{"type":"BOOKMARK","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}`+"\n")
-	}
-	_ = http.NewResponseController(w).Flush()
-	select {
-	case <-r.Context().Done():
-	case <-a.closed:
-	}
-}
-
-// watchConfiguration tells of the configuration at first and after each patch.
-func (a *apiServer) watchConfiguration(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("watch") == "" {
-		answerJSON(w, fmt.Sprintf(`{"kind":"MutatingWebhookConfigurationList","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"resourceVersion":"5"},"items":[%s]}`, a.configuration()))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	send := func(kind, object string) {
-		var line bytes.Buffer
-		if err := json.Compact(&line, []byte(fmt.Sprintf(`{"type":%q,"object":%s}`, kind, object))); err != nil {
-			panic(err)
-		}
-		_, _ = w.Write(append(line.Bytes(), '\n'))
-		_ = http.NewResponseController(w).Flush()
-	}
-	kind := "ADDED"
-	for {
-		a.mu.Lock()
-		patched := a.patched
-		a.mu.Unlock()
-		send(kind, a.configuration())
-		if kind == "ADDED" {
-			send("BOOKMARK", `{"kind":"MutatingWebhookConfiguration","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}`)
-		}
-		kind = "MODIFIED"
-		select {
-		case <-r.Context().Done():
-			return
-		case <-a.closed:
-			return
-		case <-patched:
-		}
-	}
-}
-
-func (a *apiServer) configuration() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return fmt.Sprintf(`{"kind":"MutatingWebhookConfiguration","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"name":"mine","resourceVersion":"5"},
-"webhooks":[{"name":"m","clientConfig":{"caBundle":%q}}]}`, a.bundle)
-}
-
-func (a *apiServer) patch(w http.ResponseWriter, r *http.Request) {
-	var patch []struct{ Op, Path, Value string }
-	if err := json.NewDecoder(r.Body).Decode(&patch); err != nil || len(patch) != 2 || patch[1].Path != "/webhooks/0/clientConfig/caBundle" {
-		http.Error(w, "unexpected patch", http.StatusBadRequest)
-		return
-	}
-	a.mu.Lock()
-	a.bundle = patch[1].Value
-	close(a.patched)
-	a.patched = make(chan struct{})
-	a.mu.Unlock()
-	answerJSON(w, a.configuration())
-}
-
-func (a *apiServer) kubeconfig(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	content := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"users":[{"name":"u"}],
-"contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}],"current-context":"x"}`, a.URL)
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-// roots returns what an API server with the published bundle trusts.
-func (a *apiServer) roots(t *testing.T) *x509.CertPool {
-	t.Helper()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	bundle, err := base64.StdEncoding.DecodeString(a.bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(bundle)
-	return pool
-}
 
 // running is a webhook in this process.
 type running struct {
@@ -235,6 +79,20 @@ func (r running) waitReady(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("never ready: %s", r.log)
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited for 20 s")
+		}
+	}
+}
+
+// address is the host and port of the reviews' listener.
+func (r running) address() string {
+	return strings.TrimSuffix(strings.TrimPrefix(r.review, "https://"), "/mutate-v1-pod")
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -314,17 +172,18 @@ func TestWebhookIsNotReadyUnpublished(t *testing.T) {
 }
 
 func TestWebhookRefusesOldTLS(t *testing.T) {
-	r := start(t, startAPIServer(t).kubeconfig(t))
-	r.waitReady(t)
-	address := strings.TrimSuffix(strings.TrimPrefix(r.review, "https://"), "/mutate-v1-pod")
-	for version, want := range map[uint16]bool{tls.VersionTLS12: false, tls.VersionTLS13: true} {
-		// What is asked here is the version; the certificate is another test's.
-		connection, err := tls.Dial("tcp", address, &tls.Config{MaxVersion: version, InsecureSkipVerify: true}) //nolint:gosec
-		if (err == nil) != want {
-			t.Errorf("%s: got %v, want accepted %v", tls.VersionName(version), err, want)
-		}
-		if connection != nil {
-			_ = connection.Close()
+	for flag, lowest := range map[string]uint16{"--cert-source=memory": tls.VersionTLS13, "--tls-min-version=1.2": tls.VersionTLS12} {
+		r := start(t, startAPIServer(t).kubeconfig(t), flag)
+		r.waitReady(t)
+		for version := uint16(tls.VersionTLS11); version <= tls.VersionTLS13; version++ {
+			// What is asked here is the version; the certificate is another test's.
+			connection, err := tls.Dial("tcp", r.address(), &tls.Config{MinVersion: version, MaxVersion: version, InsecureSkipVerify: true}) //nolint:gosec
+			if (err == nil) != (version >= lowest) {
+				t.Errorf("%s, %s: got %v, want %s and above", flag, tls.VersionName(version), err, tls.VersionName(lowest))
+			}
+			if connection != nil {
+				_ = connection.Close()
+			}
 		}
 	}
 }
