@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,17 +28,20 @@ func testLife(t *testing.T, cluster *e2e.Cluster) {
 	binary := program(t)
 	kubeconfig := kubeconfigOf(t, cluster)
 	var replicas []*e2e.Process
+	var metrics []string
 	for i := range 2 {
 		health := e2e.FreeAddress(t)
+		metrics = append(metrics, e2e.FreeAddress(t))
 		args, env := commandLine(t, cluster)
 		// The last of two flags counts; addresses are those of this machine.
-		args = append(args, "--kubeconfig="+kubeconfig, "--listen="+e2e.FreeAddress(t), "--health-addr="+health, "--metrics-addr=0", "--drain-delay=0s")
+		args = append(args, "--kubeconfig="+kubeconfig, "--listen="+e2e.FreeAddress(t), "--health-addr="+health, "--metrics-addr="+metrics[i], "--drain-delay=0s")
 		replica := e2e.StartProcess(t, e2e.Command{
 			Name: fmt.Sprintf("webhook-%d", i), Path: binary, Args: args, Env: e2e.CleanEnv(t, append(env, fmt.Sprintf("POD_NAME=webhook-%d", i))...),
 		})
 		replicas = append(replicas, replica)
 		e2e.EventuallyRunning(t, e2e.StartLimit, "replica ready", func() error { return ready(t.Context(), health) }, replicas...)
 	}
+	testMetrics(t, metrics)
 	before := filled(t, cluster)
 	testUpgrade(t, cluster, before)
 	for _, replica := range replicas {
@@ -45,6 +49,43 @@ func testLife(t *testing.T, cluster *e2e.Cluster) {
 			t.Errorf("got a right missing or an error\n%s", replica.Tail())
 		}
 	}
+}
+
+// testMetrics: one of the replicas leads, and each knows how long its certificate
+// and the authority's are good, and the service accounts there are.
+func testMetrics(t *testing.T, addresses []string) {
+	t.Helper()
+	leaders := 0
+	for _, address := range addresses {
+		scraped := scrape(t, address)
+		leaders += strings.Count(scraped, "\naksess_webhook_leader 1\n")
+		for _, want := range []string{`_certificate_expiry_timestamp_seconds{certificate="serving"} `, `_certificate_expiry_timestamp_seconds{certificate="ca"} `, `_service_accounts{annotated="false"} `} {
+			if _, value, found := strings.Cut(scraped, "\naksess_webhook"+want); !found || strings.HasPrefix(value, "0\n") {
+				t.Errorf("got no aksess_webhook%s above 0 in\n%s", want, scraped)
+			}
+		}
+	}
+	if leaders != 1 {
+		t.Errorf("got %d leaders of %d replicas, want 1", leaders, len(addresses))
+	}
+}
+
+func scrape(t *testing.T, address string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("got %s %s, %v", response.Status, body, err)
+	}
+	return string(body)
 }
 
 // program is the webhook: of AKSESS_BIN, or built for this test.

@@ -48,6 +48,28 @@ func testSelectors(t *testing.T, cluster *e2e.Cluster) {
 	}
 }
 
+// testChoices are values that let a labelled pod start while no webhook answers,
+// each put over the default, which does not.
+func testChoices(t *testing.T, cluster *e2e.Cluster) {
+	labelled := map[string]string{"azure.workload.identity/use": "true"}
+	for name, values := range map[string]map[string]any{
+		"failurePolicy":                    {"failurePolicy": "Ignore", "warnWebhook": map[string]any{"enabled": true}},
+		"excludedNamespaces":               {"excludedNamespaces": []any{metav1.NamespaceDefault}},
+		"mutatingWebhookNamespaceSelector": {"mutatingWebhookNamespaceSelector": map[string]any{"matchLabels": map[string]any{"team": "payments"}}},
+	} {
+		values["azureTenantID"] = tenant
+		cluster.Apply(t, render(t, values))
+		e2e.Eventually(t, e2e.StartLimit, name+" in force", func() error { return tryPod(t, cluster, metav1.NamespaceDefault, labelled) })
+		cluster.Apply(t, render(t, map[string]any{"azureTenantID": tenant}))
+		e2e.Eventually(t, e2e.StartLimit, name+" taken back", func() error {
+			if err := tryPod(t, cluster, metav1.NamespaceDefault, labelled); err == nil {
+				return fmt.Errorf("a labelled pod was admitted without the webhook")
+			}
+			return nil
+		})
+	}
+}
+
 // tryPod asks for a pod that every level of Pod Security admits.
 func tryPod(t *testing.T, cluster *e2e.Cluster, namespace string, labels map[string]string) error {
 	t.Helper()

@@ -35,6 +35,7 @@ func TestServer(t *testing.T) {
 	t.Run("mistakes", func(t *testing.T) { testMistakes(t, cluster) })
 	t.Run("rights", func(t *testing.T) { testRights(t, cluster) })
 	t.Run("selectors", func(t *testing.T) { testSelectors(t, cluster) })
+	t.Run("choices", func(t *testing.T) { testChoices(t, cluster) })
 	t.Run("life", func(t *testing.T) { testLife(t, cluster) })
 }
 
