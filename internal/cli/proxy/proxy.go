@@ -116,8 +116,9 @@ func probe(ctx context.Context, opts options, env Env) int {
 }
 
 // Memory: a proxy that few bytes of answers keep busy pays little for collecting
-// early. The limit makes the collector work harder long before the container's
-// is reached, and is soft.
+// early. The runtime lets the heap grow by 1 MiB in any case, as much as is alive in
+// it, so that a smaller percentage would change nothing. The limit makes the
+// collector work harder long before the container's is reached, and is soft.
 const (
 	collectAt   = 40 // percent of the live heap
 	memoryLimit = 16 << 20

@@ -10,9 +10,15 @@ import (
 	"syscall"
 )
 
-// maxConns bounds connections at the same time, at some 20 KiB each; more wait in
-// the kernel's queue.
-const maxConns = 256
+// Bounds of connections at the same time. Each takes some 20 KiB: net/http's two
+// buffers, a stack and what a collection's pace adds. More than maxConns wait in the
+// kernel's queue. While more than keptConns are open an answer ends a connection, the
+// longest idle one or else its own, so that those who wait soon have their turn,
+// whatever the others do with theirs.
+const (
+	maxConns  = 32
+	keptConns = 24
+)
 
 // Listen opens the port on both loopback addresses; IPv6 may be absent. Port 0
 // takes a free one. The caller closes the listeners.
@@ -45,30 +51,33 @@ func taken(err error, port int) error {
 	return fmt.Errorf("opening the port: %w", err)
 }
 
-// limited lets in so many connections at the same time.
+// limited lets in as many connections at the same time as there are places, which
+// listeners may share.
 type limited struct {
 	net.Listener
-	slots  chan struct{}
+	places chan struct{} // one in it for each that is taken
 	closed chan struct{}
 	once   *sync.Once
 }
 
-func limit(l net.Listener, most int) *limited {
-	return &limited{Listener: l, slots: make(chan struct{}, most), closed: make(chan struct{}), once: new(sync.Once)}
+func limit(l net.Listener, places chan struct{}) *limited {
+	return &limited{Listener: l, places: places, closed: make(chan struct{}), once: new(sync.Once)}
 }
 
+// Accept implements net.Listener. The connection that waits for a place has been
+// accepted: a listener that waits for a connection takes no place from the other.
 func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-l.slots
 		return nil, err
 	}
-	return &slot{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	select {
+	case l.places <- struct{}{}:
+		return &placed{Conn: conn, leave: sync.OnceFunc(func() { <-l.places })}, nil
+	case <-l.closed:
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
 }
 
 func (l *limited) Close() error {
@@ -76,14 +85,14 @@ func (l *limited) Close() error {
 	return l.Listener.Close()
 }
 
-// slot gives its place back when it is closed.
-type slot struct {
+// placed gives its place back when it is closed.
+type placed struct {
 	net.Conn
-	release func()
+	leave func()
 }
 
-func (s *slot) Close() error {
-	err := s.Conn.Close()
-	s.release()
+func (p *placed) Close() error {
+	err := p.Conn.Close()
+	p.leave()
 	return err
 }

@@ -38,6 +38,8 @@ type Server struct {
 	metadata   *imds.Handler
 	appService *imds.AppService // nil without a secret
 	http       *http.Server
+	places     chan struct{} // of connections, see limited
+	idle       idle
 	counters   counters
 	stopping   atomic.Bool
 }
@@ -58,7 +60,7 @@ func New(config Config) *Server {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config, hosts: map[string]bool{}}
+	s := &Server{config: config, hosts: map[string]bool{}, places: make(chan struct{}, maxConns), idle: idle{now: config.Now, since: map[net.Conn]time.Time{}}}
 	for _, address := range config.Addresses {
 		s.hosts[hostOf(address)] = true
 		s.hosts[hostOf(address)+":"+strconv.Itoa(int(cmp.Or(config.Port, 80)))] = true
@@ -76,6 +78,7 @@ func New(config Config) *Server {
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:         s.idle.note,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn), // of panics and of what the kernel refuses: nothing that a client says
 	}
 	return s
@@ -100,7 +103,7 @@ func hostOf(address netip.Addr) string {
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
-		go func() { failed <- s.http.Serve(strictListener{limit(listener, maxConns)}) }() // ends with Shutdown or Close, and is waited for
+		go func() { failed <- s.http.Serve(strictListener{limit(listener, s.places)}) }() // ends with Shutdown or Close, and is waited for
 	}
 	var failure error
 	waiting := len(listeners)
@@ -126,6 +129,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(s.places) > keptConns && !s.idle.end() {
+		w.Header().Set("Connection", "close")
+	}
 	if conn, ok := r.Context().Value(connKey{}).(*strictConn); ok && conn.last() {
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,47 +225,113 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// TestLimit: so many connections at the same time; the next one is let in when
-// one has left.
+// TestLimit: so many connections at the same time, of all listeners together; the
+// next one is let in when one has left.
 func TestLimit(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := limit(inner, 2)
+	places := make(chan struct{}, 2)
 	accepted := make(chan net.Conn)
 	var accepting sync.WaitGroup
-	accepting.Go(func() {
-		defer close(accepted)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- conn
+	var listeners []net.Listener
+	for range 2 {
+		inner, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	for range 3 {
-		conn, err := net.Dial("tcp", inner.Addr().String())
+		l := limit(inner, places)
+		listeners = append(listeners, l)
+		accepting.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				accepted <- conn
+			}
+		})
+	}
+	var let []net.Conn
+	for _, l := range []net.Listener{listeners[0], listeners[1], listeners[0], listeners[0]} {
+		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close() //nolint:errcheck // of a test
+		if len(let) < 2 {
+			let = append(let, <-accepted)
+		}
 	}
-	first, second := <-accepted, <-accepted
 	select {
 	case <-accepted:
 		t.Fatal("a third connection was let in")
 	default:
 	}
-	_ = first.Close()
-	_ = first.Close() // gives one place back, not two
-	third := <-accepted
-	if len(l.slots) != 2 {
-		t.Errorf("got %d places taken, want 2", len(l.slots))
+	_ = let[0].Close()
+	_ = let[0].Close() // gives one place back, not two
+	let = append(let, <-accepted)
+	if len(places) != 2 {
+		t.Errorf("got %d places taken, want 2", len(places))
 	}
-	_ = l.Close() // also while it waits for a place
+	closeAll(listeners) // one of them while a connection waits for a place
 	accepting.Wait()
-	_ = second.Close()
-	_ = third.Close()
+	for _, conn := range let {
+		_ = conn.Close()
+	}
+	if len(places) != 0 {
+		t.Errorf("got %d places taken, want none", len(places))
+	}
+}
+
+// TestCrowd: connections that are kept but not used leave room for all others,
+// whatever those do after their answer, and after a while give up their places.
+func TestCrowd(t *testing.T) {
+	m := startMachine(t)
+	var passed atomic.Int64
+	now := func() time.Time { return time.Unix(1e9, passed.Load()) }
+	address := startServer(t, Config{Tokens: tokens, Node: node.New(m.address, node.DefaultRules(), nil), Now: now})
+	for i := range keptConns {
+		conn, response := askAlone(t, address)
+		if response == nil || response.Close {
+			t.Fatalf("connection %d of %d was not kept", i+1, keptConns)
+		}
+		defer conn.Close() //nolint:errcheck // of a test
+	}
+	var asking sync.WaitGroup
+	for range 2 * maxConns {
+		asking.Go(func() {
+			conn, response := askAlone(t, address)
+			if conn == nil {
+				return
+			}
+			defer conn.Close() //nolint:errcheck // of a test
+			if _, err := io.Copy(io.Discard, conn); !response.Close || err != nil {
+				t.Errorf("got a connection that stays, %v", err)
+			}
+		})
+	}
+	asking.Wait()
+	passed.Add(int64(idleAtLeast))
+	conn, response := askAlone(t, address)
+	if response == nil || response.Close {
+		t.Fatal("a new connection was not kept")
+	}
+	_ = conn.Close()
+}
+
+// askAlone gets a token over a connection of its own.
+func askAlone(t *testing.T, address string) (net.Conn, *http.Response) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Error(err)
+		return nil, nil
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // less than a connection is kept
+	_, _ = io.WriteString(conn, goodHead+"\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("got %v %v, want a token", response, err)
+		_ = conn.Close()
+		return nil, nil
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	return conn, response
 }
