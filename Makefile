@@ -17,7 +17,7 @@ help: ## list the targets
 build: ## build aksess, aksess-webhook, aksess-proxy and the sample application into bin/
 	$(BUILD) -o $(BIN)/aksess ./cmd/aksess
 	$(BUILD) -o $(BIN)/aksess-webhook ./cmd/aksess-webhook
-	$(BUILD) -o $(BIN)/aksess-proxy ./cmd/aksess-proxy
+	$(BUILD) -tags nethttpomithttp2 -o $(BIN)/aksess-proxy ./cmd/aksess-proxy
 	cd examples/widemo/wi-api && $(BUILD) -o ../../../$(BIN)/wi-api .
 
 images: ## build the container images for amd64 and arm64, with bills of materials, into bin/images

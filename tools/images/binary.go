@@ -26,7 +26,7 @@ type stamp struct {
 // compile builds the program of an image into the scratch folder and reads it.
 func compile(ctx context.Context, root, scratch string, s spec, platform v1.Platform, with stamp) (binary, error) {
 	out := filepath.Join(scratch, s.name+"-"+fileName(platform))
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", s.tags,
 		"-ldflags", "-s -w -X main.version="+with.version+" -X main.commit="+with.commit, "-o", out, s.pkg)
 	command.Dir = filepath.Join(root, filepath.FromSlash(s.module))
 	command.Env = buildEnvironment(os.Environ(), platform)

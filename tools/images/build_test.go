@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -133,6 +134,9 @@ func TestBillOfMaterials(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) || len(want) < 3 {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if info, err := buildinfo.ReadFile(binary); err != nil || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-tags", Value: "nethttpomithttp2"}) {
+		t.Errorf("got %v, %v: built without the image's tags", info, err)
 	}
 }
 

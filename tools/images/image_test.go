@@ -66,7 +66,7 @@ func TestImageHoldsOneProgram(t *testing.T) {
 		roots             bool
 	}{
 		{"aksess-webhook", "65532:65532", "/aksess-webhook", nil, map[string]entry{"aksess-webhook": {mode: 0o555, size: 7}}, false},
-		{"aksess-proxy", "1501:1501", "/proxy", nil, map[string]entry{"proxy": {mode: 0o555, size: 7}}, true},
+		{"aksess-proxy", "1501:1501", "/proxy", []string{"GOMAXPROCS=1"}, map[string]entry{"proxy": {mode: 0o555, size: 7}}, true},
 		{"aksess", "65532:65532", "/aksess", []string{"XDG_STATE_HOME=/var/lib"}, map[string]entry{
 			"aksess": {mode: 0o555, size: 7}, "tmp": {mode: 0o700, uid: 65532, gid: 65532},
 			"var": {mode: 0o755}, "var/lib": {mode: 0o755}, "var/lib/aksess": {mode: 0o700, uid: 65532, gid: 65532},
