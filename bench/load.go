@@ -97,19 +97,24 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, err // USER_HZ is 100 on every Linux architecture
 }
 
-// residentMemory is a process's VmRSS in bytes.
-func residentMemory(pid int) (int64, error) {
+// residentMemory is what a process has in memory, in bytes.
+func residentMemory(pid int) (int64, error) { return statusBytes(pid, "VmRSS:") }
+
+// peakMemory is the most that it has had (proc(5), /proc/PID/status).
+func peakMemory(pid int) (int64, error) { return statusBytes(pid, "VmHWM:") }
+
+func statusBytes(pid int, field string) (int64, error) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.SplitSeq(string(text), "\n") {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if value, ok := strings.CutPrefix(line, field); ok {
 			kilobytes, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+	return 0, fmt.Errorf("/proc/%d/status has no %s", pid, field)
 }
 
 func median(values []float64) float64 {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,10 +28,15 @@ type proxySide struct {
 	cmd           *exec.Cmd
 	url           string
 	ready         []time.Duration
-	resting, busy int64 // bytes resident
+	resting, busy int64 // bytes resident, then and at most
 	closed        []float64
 	open          []time.Duration
 	failed        int
+
+	crowdPeak   []float64 // MiB
+	crowdCPU    []float64 // µs for a token
+	crowdP99    []time.Duration
+	crowdFailed int
 }
 
 // proxies measures the proxy beside a pod's containers, in turn with upstream's
@@ -46,11 +52,11 @@ func proxies(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	environment, err := a.podEnvironment(ctx, filepath.Join(dir, "azure-identity-token"))
+	environment, err := a.podEnvironment(ctx, dir)
 	if err != nil {
 		return err
 	}
-	sides := []*proxySide{{path: filepath.Join(o.bin, "aksess-proxy"), environment: environment}}
+	sides := []*proxySide{{path: filepath.Join(o.bin, "aksess-proxy"), environment: append(slices.Clone(environment), "GOMAXPROCS=1")}} // as its image sets it
 	if o.upstreamProxy != "" {
 		sides = append(sides, &proxySide{path: o.upstreamProxy, environment: environment})
 	} else {
@@ -80,12 +86,16 @@ func proxies(ctx context.Context, o options) error {
 			}
 		}
 	}
-	return printProxies(sides)
+	if err := printProxies(sides); err != nil {
+		return err
+	}
+	return crowded(ctx, o, sides)
 }
 
 // podEnvironment is what a pod's proxy gets from the webhook, with a token of the
-// workload's service account in the file.
-func (a *azure) podEnvironment(ctx context.Context, file string) ([]string, error) {
+// workload's service account in a file of the folder. As in the images, the public
+// authorities are in one file; all of it is read for the first token.
+func (a *azure) podEnvironment(ctx context.Context, dir string) ([]string, error) {
 	w, err := a.workload(ctx)
 	if err != nil {
 		return nil, err
@@ -94,10 +104,16 @@ func (a *azure) podEnvironment(ctx context.Context, file string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
+	roots, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // where Debian has Mozilla's, and the images
+	if err != nil {
+		return nil, err
+	}
+	file, authorities := filepath.Join(dir, "azure-identity-token"), filepath.Join(dir, "certs")
 	return []string{
-		"AZURE_TENANT_ID=" + a.TenantID, "AZURE_CLIENT_ID=" + w.clientID, "AZURE_FEDERATED_TOKEN_FILE=" + file,
-		"AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/", "HTTPS_PROXY=http://" + a.address, "SSL_CERT_FILE=" + a.CAFile,
-	}, os.WriteFile(file, []byte(assertion), 0o600)
+			"AZURE_TENANT_ID=" + a.TenantID, "AZURE_CLIENT_ID=" + w.clientID, "AZURE_FEDERATED_TOKEN_FILE=" + file,
+			"AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/", "HTTPS_PROXY=http://" + a.address, "SSL_CERT_FILE=" + a.CAFile, "SSL_CERT_DIR=" + authorities,
+		}, errors.Join(os.Mkdir(authorities, 0o700), os.WriteFile(filepath.Join(authorities, "ca-certificates.crt"), roots, 0o600),
+			os.WriteFile(file, []byte(assertion), 0o600))
 }
 
 // start starts the proxy and notes how long it takes to be ready.
@@ -134,9 +150,14 @@ func (p *proxySide) stop() {
 	_ = p.cmd.Wait()
 }
 
-// request asks for a token that the proxy has, from the second time on.
-func (p *proxySide) request() (*http.Request, error) {
-	request, err := http.NewRequest(http.MethodGet, p.url+"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net", nil)
+// vaultRequest asks for a token that the proxy has, from the second time on.
+func (p *proxySide) vaultRequest() (*http.Request, error) {
+	return p.request("https%3A%2F%2Fvault.azure.net")
+}
+
+// request asks for a token for a resource, which is escaped.
+func (p *proxySide) request(resource string) (*http.Request, error) {
+	request, err := http.NewRequest(http.MethodGet, p.url+"/metadata/identity/oauth2/token?api-version=2018-02-01&resource="+resource, nil)
 	if err == nil {
 		request.Header.Set("Metadata", "true")
 	}
@@ -146,12 +167,12 @@ func (p *proxySide) request() (*http.Request, error) {
 // measure is one round: a closed loop for the CPU, an open one for the latency.
 func (p *proxySide) measure(ctx context.Context, o options) error {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
-	if request, err := p.request(); err != nil {
+	if request, err := p.vaultRequest(); err != nil {
 		return err
 	} else if err := fetch(client, request); err != nil {
 		return fmt.Errorf("%s: %w", p.path, err)
 	}
-	closed, err := drive(ctx, client, p.cmd.Process.Pid, o.conns, o.time, p.request)
+	closed, err := drive(ctx, client, p.cmd.Process.Pid, o.conns, o.time, p.vaultRequest)
 	if err != nil {
 		return err
 	}
@@ -159,8 +180,7 @@ func (p *proxySide) measure(ctx context.Context, o options) error {
 	latencies, failed := p.paced(ctx, client, o.time)
 	p.open = append(p.open, latencies...)
 	p.failed += closed.failed + failed
-	resident, err := residentMemory(p.cmd.Process.Pid)
-	p.busy = max(p.busy, resident)
+	p.busy, err = peakMemory(p.cmd.Process.Pid)
 	return err
 }
 
@@ -179,7 +199,7 @@ func (p *proxySide) paced(ctx context.Context, client *http.Client, duration tim
 			break
 		}
 		sent.Go(func() {
-			request, err := p.request()
+			request, err := p.vaultRequest()
 			if err != nil || fetch(client, request) != nil {
 				failed.Add(1)
 			}
@@ -203,8 +223,10 @@ func fetch(client *http.Client, request *http.Request) error {
 	return nil
 }
 
-func printProxies(sides []*proxySide) error {
-	table := func(what, target string, cell func(*proxySide) string, ratio func(ours, theirs *proxySide) float64) {
+// compared returns a function that prints a row of ours and, if it is there,
+// upstream's.
+func compared(sides []*proxySide) func(what, target string, cell func(*proxySide) string, ratio func(ours, theirs *proxySide) float64) {
+	return func(what, target string, cell func(*proxySide) string, ratio func(ours, theirs *proxySide) float64) {
 		against, times := "", ""
 		if len(sides) > 1 {
 			against = "upstream " + cell(sides[1])
@@ -212,6 +234,10 @@ func printProxies(sides []*proxySide) error {
 		}
 		row(what, cell(sides[0]), against, times, target)
 	}
+}
+
+func printProxies(sides []*proxySide) error {
+	table := compared(sides)
 	sizes := map[*proxySide]float64{}
 	for _, side := range sides {
 		info, err := os.Stat(side.path)
