@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,9 +69,10 @@ func (w *world) testPort(t *testing.T) {
 }
 
 // testOff shows that "false" injects nothing, and by that what the proxy is for:
-// the pod's program gets the node's own token.
+// the pod's program gets the node's own token. The port has no effect then, which
+// the webhook says in an Event.
 func (w *world) testOff(t *testing.T) {
-	pod := w.node.Run(t, probePod("imds-off", map[string]string{"azure.workload.identity/inject-proxy-sidecar": "false"}))
+	pod := w.node.Run(t, probePod("imds-off", map[string]string{annotationPrefix + "inject-proxy-sidecar": "false", annotationPrefix + "proxy-sidecar-port": "8081"}))
 	if len(pod.Spec.InitContainers) != 0 || len(pod.Spec.Containers) != 1 {
 		t.Errorf("containers: got %d and %d init containers, want the pod's own", len(pod.Spec.Containers), len(pod.Spec.InitContainers))
 	}
@@ -78,6 +80,18 @@ func (w *world) testOff(t *testing.T) {
 	if got, want := w.metadata.askedBy(pod.Status.PodIP), []string{tokenPath}; !reflect.DeepEqual(got, want) {
 		t.Errorf("requests that reached the node: got %q, want %q", got, want)
 	}
+	e2e.Eventually(t, time.Minute, "Event about the port", func() error {
+		events, err := w.node.Client.EventsV1().Events(e2e.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, event := range events.Items {
+			if strings.Contains(event.Note, annotationPrefix+"proxy-sidecar-port has no effect") {
+				return nil
+			}
+		}
+		return errNotYet("number of Events", len(events.Items))
+	})
 }
 
 // testHostNetwork shows that a pod in the node's network cannot have the proxy,

@@ -41,6 +41,7 @@ func TestNode(t *testing.T) {
 			"scenario":       w.testScenario,
 			"proxy":          w.testProxy,
 			"proxy_job":      w.testJob,
+			"proxy_starts":   w.testStarts,
 			"proxy_port":     w.testPort,
 			"proxy_off":      w.testOff,
 			"proxy_user":     w.testUser,
@@ -60,9 +61,10 @@ func TestNode(t *testing.T) {
 	t.Run("classic_again", w.testClassicAgain)
 	t.Run("new_signing_key", w.testNewSigningKey)
 	t.Run("container_restarted", w.testContainerRestarted)
+	t.Run("webhook_log", w.testWebhookLog) // of those who have reviewed the pods
 	t.Run("webhook_killed", w.testWebhookKilled)
 	t.Run("webhook_gone", w.testWebhookGone)
-	t.Run("webhook_log", w.testWebhookLog)
+	t.Run("webhook_log_after", w.testWebhookLog)
 }
 
 func start(t *testing.T) *world {

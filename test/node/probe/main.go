@@ -37,7 +37,7 @@ func main() {
 	os.Exit(2)
 }
 
-// once reads the URL with a token of the SDK's and asks for the same plainly.
+// once asks for a token plainly and reads the URL with one of the SDK's.
 func once(target string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -46,7 +46,8 @@ func once(target string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	bySDK, byHand := readBySDK(ctx, target), plain(ctx, tokenPath+resource, "true")
+	byHand := plain(ctx, tokenPath+resource, "true") // before the SDK, which tries more than once
+	bySDK := readBySDK(ctx, target)
 	if err := json.NewEncoder(os.Stdout).Encode(map[string]any{"sdk": bySDK, "plain": byHand}); err != nil {
 		return 1
 	}
