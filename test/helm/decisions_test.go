@@ -171,8 +171,8 @@ func TestImages(t *testing.T) {
 
 // TestPodAnnotations: the chart's own are kept, and none is there twice.
 func TestPodAnnotations(t *testing.T) {
-	objects := render(t, with("podAnnotations", map[string]any{"a": "b", "kubectl.kubernetes.io/default-container": "c"}, "localAzure.proxyURL", "http://x:1", "localAzure.ca", "x"))
-	want := `{"a":"b","checksum/local-azure-ca":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","kubectl.kubernetes.io/default-container":"webhook"}`
+	objects := render(t, with("podAnnotations", map[string]any{"a": "b", "kubectl.kubernetes.io/default-container": "c"}, "localAzure.proxyURL", "http://x:1", "localAzure.ca", authority))
+	want := `{"a":"b","checksum/local-azure-ca":"704bd2ba79e5c2f51ebdbd12e083c0b88f85c28e432a73c3cc9d53cae2e09b6d","kubectl.kubernetes.io/default-container":"webhook"}`
 	if got := asJSON(t, objects.at(t, deployment, "spec", "template", "metadata", "annotations")); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

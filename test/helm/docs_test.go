@@ -42,7 +42,7 @@ func TestDocumentedCommands(t *testing.T) {
 				continue
 			}
 			for _, file := range setFileFlag.FindAllStringSubmatch(line, -1) {
-				set(values, file[1], "content of a file")
+				set(values, file[1], authority)
 			}
 			for _, one := range sets[:len(sets)-1] {
 				parseSet(t, values, one[1])

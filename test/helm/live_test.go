@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/aksess/aksess/test/helm"
@@ -75,7 +76,7 @@ func changes() map[string]change {
 		"warnWebhook.enabled":           {to: true},
 		"warnWebhook.timeoutSeconds":    {to: 3, with: []any{"warnWebhook.enabled", true}, stays: true},
 		"certificates.source":           {to: "cert-manager"},
-		"certificates.caLife":           {to: "1h"},
+		"certificates.caLife":           {to: "17520h"},
 		"certificates.certLife":         {to: "1h"},
 		"certificates.caOverlap":        {to: "1h"},
 		"tlsMinVersion":                 {to: "1.2"},
@@ -122,18 +123,18 @@ func changes() map[string]change {
 		"proxy.resources":            {to: nil},
 		"proxy.initResources":        {to: nil},
 
-		"customTokenEndpoint.annotationSuffix":                  {to: "x"},
-		"customTokenEndpoint.audience":                          {to: "api://x"},
+		"customTokenEndpoint.annotationSuffix":                  {to: "x", with: bound},
+		"customTokenEndpoint.audience":                          {to: "api://x", with: bound},
 		"customTokenEndpoint.azureKubernetesTokenProxy":         {to: "https://x.example"},
 		"customTokenEndpoint.azureKubernetesSniName":            {to: "x", with: bound},
-		"customTokenEndpoint.azureKubernetesCaData":             {to: "x", with: bound},
+		"customTokenEndpoint.azureKubernetesCaData":             {to: authority, with: bound},
 		"customTokenEndpoint.azureKubernetesCAConfigMapName":    {to: "x", with: bound},
 		"customTokenEndpoint.azureKubernetesCACTBSignerName":    {to: "x", with: bound},
 		"customTokenEndpoint.azureKubernetesCACTBLabelSelector": {to: "{}", with: append([]any{"customTokenEndpoint.azureKubernetesCACTBSignerName", "s"}, bound...)},
 
 		"localAzure.proxyURL":           {to: "http://x:1", with: local},
 		"localAzure.noProxy":            {to: "x", with: local},
-		"localAzure.ca":                 {to: "x", with: []any{"localAzure.proxyURL", "http://a:1", "localAzure.ca", "a"}},
+		"localAzure.ca":                 {to: authority + "\n", with: []any{"localAzure.proxyURL", "http://a:1", "localAzure.ca", authority}},
 		"localAzure.caConfigMap":        {to: "x", with: local},
 		"localAzure.trustStoreKey":      {to: "x", with: local},
 		"localAzure.trustStorePassword": {to: "x", with: local},
@@ -180,6 +181,10 @@ func checkLive(t *testing.T, path string, change change) {
 	if path == "fullnameOverride" {
 		return
 	}
+	args, env := commandLine(t, after)
+	if _, log := start(t, append(args, "--kubeconfig=absent"), env); !strings.Contains(log, `\"absent\"`) && !strings.Contains(log, `"absent"`) {
+		t.Errorf("got %s, want the webhook to take its command line", log)
+	}
 	rolls := !reflect.DeepEqual(before.at(t, deployment, "spec", "template"), after.at(t, deployment, "spec", "template"))
 	if rolls == change.stays {
 		t.Errorf("got pods rolled: %t, want %t", rolls, !change.stays)
@@ -188,8 +193,8 @@ func checkLive(t *testing.T, path string, change change) {
 
 // TestAnotherAuthorityRolls: the text is in a ConfigMap, which pods read once.
 func TestAnotherAuthorityRolls(t *testing.T) {
-	first := render(t, with("localAzure.proxyURL", "http://x:1", "localAzure.ca", "one"))
-	second := render(t, with("localAzure.proxyURL", "http://x:1", "localAzure.ca", "two"))
+	first := render(t, with("localAzure.proxyURL", "http://x:1", "localAzure.ca", authority))
+	second := render(t, with("localAzure.proxyURL", "http://x:1", "localAzure.ca", authority+"two"))
 	if reflect.DeepEqual(first.at(t, deployment, "spec", "template"), second.at(t, deployment, "spec", "template")) {
 		t.Error("got the same pods for another certificate authority")
 	}

@@ -16,7 +16,10 @@ import (
 	"github.com/aksess/aksess/test/helm"
 )
 
-const tenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+const (
+	tenant    = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+	authority = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+)
 
 var root = filepath.Join("..", "..")
 

@@ -145,7 +145,8 @@ func (r *raw) resolveLocalAzure() error {
 		r.inject.LocalAzure = &r.localAzure
 		return nil
 	}
-	if len(r.localAzure.CA) > 0 || r.localAzure.CAConfigMap != "" || r.localAzure.NoProxy != "" || r.localAzure.TrustStoreKey != "" {
+	l := r.localAzure
+	if len(l.CA) > 0 || l.CAConfigMap != "" || l.NoProxy != "" || l.TrustStoreKey != "" || l.TrustStorePassword != "" {
 		return fmt.Errorf("--local-azure-proxy is missing, the other --local-azure flags need it: %w", errUsage)
 	}
 	return nil

@@ -89,6 +89,17 @@ func TestParseEverything(t *testing.T) {
 	}
 }
 
+func TestParseLocalAzure(t *testing.T) {
+	got, err := parse([]string{
+		"--local-azure-proxy=http://aksess:8080", "--local-azure-no-proxy=.svc", "--local-azure-ca-config-map=m",
+		"--local-azure-trust-store-key=trust.p12", "--local-azure-trust-store-password=changeit",
+	}, environment("AZURE_TENANT_ID="+tenant), io.Discard)
+	want := inject.LocalAzure{ProxyURL: "http://aksess:8080", NoProxy: ".svc", CAConfigMap: "m", TrustStoreKey: "trust.p12", TrustStorePassword: "changeit"}
+	if err != nil || got.inject.LocalAzure == nil || !reflect.DeepEqual(*got.inject.LocalAzure, want) {
+		t.Errorf("got %+v, %v, want %+v", got.inject.LocalAzure, err, want)
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	env := []string{"AZURE_TENANT_ID=" + tenant}
 	tests := []struct {
@@ -119,6 +130,9 @@ func TestParseErrors(t *testing.T) {
 		{"one_image", nil, append(env, "PROXY_INIT_IMAGE=p"), "none for the proxy"},
 		{"proxy_port", []string{"--proxy-port=70000"}, env, "70000"},
 		{"local_azure_ca_only", []string{"--local-azure-ca-config-map=m"}, env, "--local-azure-proxy is missing"},
+		{"local_azure_no_proxy_only", []string{"--local-azure-no-proxy=a"}, env, "--local-azure-proxy is missing"},
+		{"local_azure_trust_store_only", []string{"--local-azure-trust-store-key=k"}, env, "--local-azure-proxy is missing"},
+		{"local_azure_password_only", []string{"--local-azure-trust-store-password=p"}, env, "--local-azure-proxy is missing"},
 		{"local_azure_no_ca", []string{"--local-azure-proxy=http://a:1"}, env, "certificate authority"},
 		{"local_azure_two_cas", []string{"--local-azure-proxy=http://a:1", "--local-azure-ca-config-map=m", "--local-azure-ca=options_test.go"}, env, "one source"},
 		{"local_azure_not_pem", []string{"--local-azure-proxy=http://a:1", "--local-azure-ca=options_test.go"}, env, "not a PEM certificate"},

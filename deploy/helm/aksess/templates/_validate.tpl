@@ -1,12 +1,12 @@
-{{/* aksess.validate: what the webhook would refuse when it starts is refused before. */}}
+{{/* aksess.validate: what the webhook would refuse when it starts is refused before, as far as a template can tell. */}}
 {{- define "aksess.validate" -}}
 {{- if hasKey (.Values.podLabels | default dict) "azure.workload.identity/use" -}}
 {{- fail "podLabels must not hold azure.workload.identity/use: the webhook's own pods have to start without the webhook" -}}
 {{- end -}}
 {{- with .Values.customTokenEndpoint -}}
 {{- $sources := compact (list .azureKubernetesCaData .azureKubernetesCAConfigMapName .azureKubernetesCACTBSignerName) -}}
-{{- if and (not .azureKubernetesTokenProxy) (or $sources .azureKubernetesSniName .azureKubernetesCACTBLabelSelector) -}}
-{{- fail "customTokenEndpoint.azureKubernetesTokenProxy is missing: the other azureKubernetes values need it" -}}
+{{- if and (not .azureKubernetesTokenProxy) (or $sources .azureKubernetesSniName .azureKubernetesCACTBLabelSelector .annotationSuffix .audience) -}}
+{{- fail "customTokenEndpoint.azureKubernetesTokenProxy is missing: the other customTokenEndpoint values need it" -}}
 {{- end -}}
 {{- if gt (len $sources) 1 -}}
 {{- fail "customTokenEndpoint takes one of azureKubernetesCaData, azureKubernetesCAConfigMapName and azureKubernetesCACTBSignerName" -}}
