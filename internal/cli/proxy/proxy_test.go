@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aksess/aksess/internal/imds/node"
 )
@@ -153,8 +154,8 @@ func TestServe(t *testing.T) {
 // and serves on until it is told to end.
 func TestEndWith(t *testing.T) {
 	read, write := io.Pipe()
-	defer read.Close() //nolint:errcheck // of a test
-	ctx, cancel := context.WithCancel(t.Context())
+	defer read.Close()                                           //nolint:errcheck // of a test
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of one that says nothing
 	defer cancel()
 	port, ended := strconv.Itoa(freePort(t)), make(chan int, 1)
 	go func() {

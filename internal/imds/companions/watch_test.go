@@ -17,11 +17,14 @@ type script struct {
 	now    time.Time
 	events []func()
 	pauses []time.Duration
+	giveUp func()
 }
 
 func (s *script) pause(ctx context.Context, d time.Duration) error {
 	s.now = s.now.Add(d)
-	s.pauses = append(s.pauses, d)
+	if s.pauses = append(s.pauses, d); len(s.pauses) > 100_000 {
+		s.giveUp()
+	}
 	if len(s.events) > 0 {
 		s.events[0]()
 		s.events = s.events[1:]
@@ -31,6 +34,8 @@ func (s *script) pause(ctx context.Context, d time.Duration) error {
 
 // wait runs a watch of containers main and other through the script.
 func wait(ctx context.Context, fs procfs, s *script, restarts bool) (string, error) {
+	ctx, s.giveUp = context.WithCancel(ctx)
+	defer s.giveUp()
 	var log bytes.Buffer
 	err := Wait(ctx, Config{
 		Names: []string{"main", "other"}, Restarts: restarts, Log: slog.New(slog.NewTextHandler(&log, nil)),
