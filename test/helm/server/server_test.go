@@ -43,7 +43,8 @@ func TestServer(t *testing.T) {
 // it serves them.
 func installKinds(t *testing.T, cluster *e2e.Cluster) {
 	t.Helper()
-	cluster.Apply(t, read(t, filepath.Join("testdata", "crds.yaml")))
+	cluster.Apply(t, kindsOfCertManager(t))
+	cluster.Apply(t, kindOfMonitors(t))
 	for _, group := range []string{"cert-manager.io/v1", "monitoring.coreos.com/v1"} {
 		e2e.Eventually(t, e2e.StartLimit, group+" served", func() error {
 			_, err := cluster.Client.Discovery().ServerResourcesForGroupVersion(group)
