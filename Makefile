@@ -41,7 +41,8 @@ test: build ## everything but the Kubernetes, Terraform and client tiers, with t
 clients: build ## the same reads, writes and managed identities with Python's and Java's newest SDKs
 	AKSESS_BIN=$(CURDIR)/$(BIN) sh test/clients/run
 
-e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests and the chart's
+e2e: build ## a real API server, etcd and controller-manager with the scenario's manifests, the chart's and cert-manager
+	cd tools/operators && $(GO) build -o $(CURDIR)/$(BIN)/operators/ ./controller ./cainjector
 	KUBE_BIN_DIR="$$(tools/kubernetes/build)" && export KUBE_BIN_DIR && \
 	$(GO) test -count=1 ./internal/cluster/... ./internal/app && \
 	(cd test/helm && AKSESS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 ./server) && \

@@ -25,8 +25,8 @@ const account = "aksess-webhook"
 // installed Deployment, as its service account, until both are ready: they have
 // then written and read everything that they are to write and read.
 func testLife(t *testing.T, cluster *e2e.Cluster) {
-	binary := program(t)
-	kubeconfig := kubeconfigOf(t, cluster)
+	binary := program(t, root, "aksess-webhook", "./cmd/aksess-webhook")
+	kubeconfig := kubeconfigOf(t, cluster, namespace, account)
 	var replicas []*e2e.Process
 	var metrics []string
 	for i := range 2 {
@@ -88,23 +88,24 @@ func scrape(t *testing.T, address string) string {
 	return string(body)
 }
 
-// program is the webhook: of AKSESS_BIN, or built for this test.
-func program(t *testing.T) string {
+// program is a program that make built below AKSESS_BIN, or is built for this
+// test from the package of a module.
+func program(t *testing.T, module, name, from string) string {
 	t.Helper()
 	if dir := os.Getenv("AKSESS_BIN"); dir != "" {
-		return filepath.Join(dir, "aksess-webhook")
+		return filepath.Join(dir, name)
 	}
-	to := filepath.Join(t.TempDir(), "aksess-webhook")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", to, "./cmd/aksess-webhook")
-	build.Dir = root
+	to := filepath.Join(t.TempDir(), filepath.Base(name))
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", to, from)
+	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the webhook: %v\n%s", err, out)
+		t.Fatalf("building %s: %v\n%s", name, err, out)
 	}
 	return to
 }
 
-// kubeconfigOf signs in as the webhook's service account.
-func kubeconfigOf(t *testing.T, cluster *e2e.Cluster) string {
+// kubeconfigOf signs in as a service account.
+func kubeconfigOf(t *testing.T, cluster *e2e.Cluster, namespace, account string) string {
 	t.Helper()
 	config := map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -153,7 +154,8 @@ func ready(ctx context.Context, address string) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("got %s", response.Status)
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		return fmt.Errorf("got %s: %s", response.Status, body)
 	}
 	return nil
 }
