@@ -9,21 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aksess/aksess/internal/inject"
 )
 
-// Limits of upstream's chart, and how much it is asked of within them.
-const (
-	limitMillis   = 100
-	limitBytes    = 30 << 20
-	limitRate     = 300 // reviews a second
-	limitAccounts = 10_000
-	podRate       = 100 // pods a second
-)
+const podRate = 100 // pods a second
 
 // contender is a webhook that takes part in a measurement.
 type contender struct {
@@ -141,77 +133,6 @@ func latency(ctx context.Context, o options, w *webhook) error {
 }
 
 func short(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
-
-// limited measures webhooks within the limits of upstream's chart, with 10,000
-// service accounts in the cluster.
-func limited(ctx context.Context, o options) error {
-	k, err := startKubernetes(ctx, o)
-	if err != nil {
-		if missing("admission within 100m CPU and 30 MiB", err) {
-			return nil
-		}
-		return err
-	}
-	defer k.stop()
-	if err := k.fill(ctx, limitAccounts); err != nil {
-		return err
-	}
-	for _, c := range k.contenders() {
-		what := "300 reviews a second within 100m CPU and 30 MiB, 10,000 service accounts, " + c.name
-		if err := k.limit(ctx, o, c, what); err != nil && !missing(what, err) {
-			row(what, "", "", "did not get through: "+strings.ReplaceAll(err.Error(), "\n", " "), "")
-		}
-	}
-	return nil
-}
-
-func (k *kubernetes) limit(ctx context.Context, o options, c contender, what string) error {
-	group, err := newCgroup(limitMillis, limitBytes)
-	if err != nil {
-		return err
-	}
-	defer group.remove()
-	began := time.Now()
-	w, err := c.start(ctx, o, group)
-	if err != nil {
-		return err
-	}
-	defer w.stop()
-	ready := time.Since(began)
-	client := w.client(32)
-	var n atomic.Int64
-	next := func() (*http.Request, error) { return w.review(fmt.Sprintf("service-account-%02d", n.Add(1)%20)) }
-	if _, err := openLoop(ctx, client, limitRate, 3*time.Second, next); err != nil { // the connections
-		return err
-	}
-	held, periods := group.throttled()
-	before, err := cpuTime(w.pid())
-	if err != nil {
-		return err
-	}
-	r, err := openLoop(ctx, client, limitRate, max(5*o.time, 15*time.Second), next)
-	if err != nil {
-		return err
-	}
-	heldAfter, periodsAfter := group.throttled()
-	peak, kills := group.peak()
-	if !w.alive() {
-		return fmt.Errorf("it was ended; %d kills by the kernel, peak %.1f MiB", kills, float64(peak)/(1<<20))
-	}
-	after, err := cpuTime(w.pid())
-	if err != nil {
-		return err
-	}
-	resident, err := residentMemory(w.pid())
-	if err != nil {
-		return err
-	}
-	row(what, fmt.Sprintf("p50 %s, p99 %s, %d failed", short(r.p50), short(r.p99), r.failed),
-		fmt.Sprintf("%.1f MiB resident, %.1f MiB peak of the group, %d ended", float64(resident)/(1<<20), float64(peak)/(1<<20), kills),
-		fmt.Sprintf("%.0f m CPU, held up in %d of %d periods; ready in %s", (after-before).Seconds()/r.wall.Seconds()*1000, heldAfter-held, periodsAfter-periods, ready.Round(time.Millisecond)),
-		"p99 ≤ 50 ms, ≤ 30 MiB, none ended")
-	return nil
-}
 
 // podCreates measures what a webhook adds to the creation of a pod.
 func podCreates(ctx context.Context, o options) error {

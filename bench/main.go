@@ -25,6 +25,7 @@ type options struct {
 	conns  int           // connections that are kept busy
 	rounds int           // of ours and the ceiling, in turn
 	starts int           // cold starts
+	limits time.Duration // of the run within limits; 0 for some seconds
 
 	upstreamProxy string // upstream's proxy, to measure beside ours; "" for none
 	kube          string // folder of kube-apiserver and etcd; "" when there is none
@@ -41,6 +42,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 8, "connections kept busy")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each pair, in turn; the median ratio is printed")
 	flag.IntVar(&o.starts, "starts", 20, "cold starts")
+	flag.DurationVar(&o.limits, "limits-for", 0, "time of the run within the limits of upstream's chart (admission-limits), 10m for the goal's; 0 for five times -time, at least 15 s")
 	flag.StringVar(&o.upstreamProxy, "upstream-proxy", os.Getenv("UPSTREAM_PROXY"), "upstream's proxy program, built elsewhere, to measure beside ours (default $UPSTREAM_PROXY)")
 	flag.StringVar(&o.kube, "kube", os.Getenv("KUBE_BIN_DIR"), "folder of kube-apiserver and etcd, made by tools/kubernetes/build (default $KUBE_BIN_DIR)")
 	flag.StringVar(&o.upstream, "upstream-webhook", os.Getenv("UPSTREAM_WEBHOOK"), "upstream's webhook program, built elsewhere, to measure beside ours (default $UPSTREAM_WEBHOOK)")
