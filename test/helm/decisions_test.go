@@ -169,6 +169,21 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// TestExtraEnvWins over a variable of the chart's own, and none is there twice.
+func TestExtraEnvWins(t *testing.T) {
+	_, plain := commandLine(t, render(t, with()))
+	objects := render(t, with("extraEnv", []any{
+		map[string]any{"name": "AZURE_ENVIRONMENT", "value": "AzureStackCloud"}, map[string]any{"name": "AZURE_ENVIRONMENT_FILEPATH", "value": "/cloud.json"},
+	}))
+	_, env := commandLine(t, objects)
+	if env["AZURE_ENVIRONMENT"] != "AzureStackCloud" || env["AZURE_ENVIRONMENT_FILEPATH"] != "/cloud.json" || env["AZURE_TENANT_ID"] != tenant {
+		t.Errorf("got %v", env)
+	}
+	if list := objects.pod(t, "containers", 0, "env").([]any); len(list) != len(plain)+1 {
+		t.Errorf("got %d variables, want %d and one more: %v", len(list), len(plain), list)
+	}
+}
+
 // TestPodAnnotations: the chart's own are kept, and none is there twice.
 func TestPodAnnotations(t *testing.T) {
 	objects := render(t, with("podAnnotations", map[string]any{"a": "b", "kubectl.kubernetes.io/default-container": "c"}, "localAzure.proxyURL", "http://x:1", "localAzure.ca", authority))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"helm.sh/helm/v4/pkg/strvals"
+	"sigs.k8s.io/yaml"
 
 	"github.com/aksess/aksess/test/helm"
 )
@@ -67,5 +68,29 @@ func renderSet(t *testing.T, values map[string]any, text string) {
 	parseSet(t, values, text)
 	if _, err := load(t).Render(helm.Release{Values: values}); err != nil {
 		t.Errorf("--set %s: %v", text, err)
+	}
+}
+
+// TestDocumentedRights: docs/security.md lists what the chart gives, all of it.
+func TestDocumentedRights(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(page), "```yaml\n# ClusterRole\n")
+	block, _, _ = strings.Cut(block, "```")
+	clusterWide, own, found := strings.Cut(block, "# Role in the webhook's namespace")
+	if !found {
+		t.Fatalf("got no rights in docs/security.md")
+	}
+	objects := render(t, with())
+	for id, text := range map[string]string{"ClusterRole/aksess-webhook": clusterWide, "Role/aksess-webhook": "#" + own} {
+		var rules any
+		if err := yaml.Unmarshal([]byte(text), &rules); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := asJSON(t, rules), asJSON(t, objects.at(t, id, "rules")); got != want {
+			t.Errorf("%s: docs/security.md has %s\nwant %s", id, got, want)
+		}
 	}
 }

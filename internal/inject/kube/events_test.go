@@ -199,6 +199,21 @@ func TestEventsAreBounded(t *testing.T) {
 	})
 }
 
+// TestEventsPerSecond: 25 at once and five in each second is what docs/security.md
+// says, over a minute of more than that.
+func TestEventsPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events, results, written := runningEvents(t, func() error { return nil })
+		for i := range 6000 {
+			events.Reviewed(suspicious("wi-demo-sa", fmt.Sprint(i)))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(written()); n < 300 || n > 25+5*60 {
+			t.Errorf("got %d Events in a minute, want 325 at most: %s", n, results)
+		}
+	})
+}
+
 // TestEventsForbidden: without the rights it is tried now and then.
 func TestEventsForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -82,8 +82,26 @@
 {{- end }}
 {{- end }}
 
-{{/* aksess.env: the environment of the webhook. */}}
+{{/* aksess.env: the environment of the webhook. A variable of extraEnv wins over the chart's own, as in upstream's chart: none is there twice, which server-side apply refuses. */}}
 {{- define "aksess.env" -}}
+{{- if not .Values.extraEnv }}
+{{- include "aksess.ownEnv" . }}
+{{- else }}
+{{- $further := dict }}
+{{- range .Values.extraEnv }}
+{{- $_ := set $further .name true }}
+{{- end }}
+{{- $variables := list }}
+{{- range include "aksess.ownEnv" . | fromYamlArray }}
+{{- if not (hasKey $further .name) }}
+{{- $variables = append $variables . }}
+{{- end }}
+{{- end }}
+{{- concat $variables .Values.extraEnv | toYaml }}
+{{- end }}
+{{- end }}
+
+{{- define "aksess.ownEnv" -}}
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:
@@ -120,9 +138,6 @@
 - name: {{ $variable }}
   value: {{ quote . }}
 {{- end }}
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 
