@@ -70,7 +70,7 @@ func (w *world) applyWebhook(t *testing.T, proxy map[string]any) {
 		if err := w.webhookAvailable(t.Context()); err != nil {
 			return err
 		}
-		if got := len(w.webhookPods(t)); got != 2 {
+		if got := len(w.webhookPods(t, 0)); got != 2 {
 			return fmt.Errorf("got %d pods, want those of two replicas", got)
 		}
 		return nil

@@ -129,7 +129,7 @@ func kill(t *testing.T, pid int) {
 // testWebhookKilled kills one replica's program. Until the API server knows, a
 // pod may be refused, never admitted as it was; afterwards both replicas serve.
 func (w *world) testWebhookKilled(t *testing.T) {
-	pods := w.webhookPods(t)
+	pods := w.webhookPods(t, 2)
 	victim := pods[0]
 	kill(t, w.program(t, &victim, "/aksess-webhook"))
 	w.node.WaitPod(t, webhookNamespace, victim.Name, func(pod *corev1.Pod) error {
@@ -142,11 +142,14 @@ func (w *world) testWebhookKilled(t *testing.T) {
 	w.checkServes(t)
 }
 
-// testWebhookGone deletes all replicas at once. The policy refuses pods without
+// testWebhookGone kills and deletes all replicas at once. The policy refuses pods without
 // them, but not their own: the Deployment comes back by itself.
 func (w *world) testWebhookGone(t *testing.T) {
-	gone := map[types.UID]bool{}
-	for _, pod := range w.webhookPods(t) {
+	gone, pods := map[types.UID]bool{}, w.webhookPods(t, 2)
+	for _, pod := range pods { // or those that are ending would admit the new ones
+		kill(t, w.program(t, &pod, "/aksess-webhook"))
+	}
+	for _, pod := range pods {
 		gone[pod.UID] = true
 		now := int64(0)
 		err := w.node.Client.CoreV1().Pods(webhookNamespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
@@ -154,9 +157,12 @@ func (w *world) testWebhookGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := w.admit(t); err == nil {
+		t.Error("labelled pod while all replicas are gone: got it admitted, want it refused")
+	}
 	e2e.Eventually(t, 2*time.Minute, "webhook replaced", func() error {
 		_ = w.admit(t) // refused or not, but not bare
-		pods := w.webhookPods(t)
+		pods := w.webhookPods(t, 0)
 		if len(pods) != len(gone) {
 			return fmt.Errorf("got %d pods, want %d", len(pods), len(gone))
 		}
@@ -173,11 +179,12 @@ func (w *world) testWebhookGone(t *testing.T) {
 	w.checkServes(t)
 }
 
-func (w *world) webhookPods(t *testing.T) []corev1.Pod {
+// webhookPods are the webhook's pods, as many as there must be at least.
+func (w *world) webhookPods(t *testing.T, least int) []corev1.Pod {
 	t.Helper()
 	list, err := w.node.Client.CoreV1().Pods(webhookNamespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=aksess-webhook"})
-	if err != nil || len(list.Items) == 0 {
-		t.Fatalf("pods of the webhook: got %d, %v, want some", len(list.Items), err)
+	if err != nil || len(list.Items) < least {
+		t.Fatalf("pods of the webhook: got %d, %v, want at least %d", len(list.Items), err, least)
 	}
 	return list.Items
 }
@@ -198,7 +205,7 @@ func (w *world) checkServes(t *testing.T) {
 // testWebhookLog shows that the webhook has all the rights that it needs and that
 // nobody's token went into its log.
 func (w *world) testWebhookLog(t *testing.T) {
-	for _, pod := range w.webhookPods(t) {
+	for _, pod := range w.webhookPods(t, 2) {
 		log := w.node.Log(t, &pod, "webhook")
 		for _, unwanted := range []string{"forbidden", "panic", "eyJ"} {
 			if strings.Contains(log, unwanted) {
