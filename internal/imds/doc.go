@@ -6,10 +6,11 @@
 // It owns what requests must look like, how answers and errors are written, and
 // which of a request's parameters name an identity. Where tokens come from is
 // the caller's: `aksess up` signs them, the proxy beside a pod's containers gets
-// them from a token service. It imports the standard library only, so that the
-// proxy stays small. The proxy's other parts are below: federated gets and keeps
-// tokens, node is what passes to the node's own service, redirect the kernel's
-// rules, proxy the server.
+// them from a token service. It imports the standard library and the vocabulary
+// only, so that the proxy stays small. The proxy's other parts are below:
+// federated gets and keeps tokens, node is what passes to the node's own service,
+// redirect the kernel's rules, companions the pod's other containers, proxy the
+// server.
 //
 // Nothing but tokens is served: neither the machine's description, nor its
 // identity's certificate, nor the second version's getplatformmetadata. They are

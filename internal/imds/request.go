@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/aksess/aksess/internal/chain"
 )
 
 // Bounds of a request.
@@ -137,8 +139,8 @@ func (q query) selector() (Selector, error) {
 		into *string
 		good func(string) bool
 	}{
-		{"client_id", &s.ClientID, isGUID},
-		{"object_id", &s.ObjectID, isGUID}, {"principal_id", &s.ObjectID, isGUID},
+		{"client_id", &s.ClientID, chain.IsGUID},
+		{"object_id", &s.ObjectID, chain.IsGUID}, {"principal_id", &s.ObjectID, chain.IsGUID},
 		{"msi_res_id", &s.ResourceID, isResourceID}, {"mi_res_id", &s.ResourceID, isResourceID}, {"msi-res-id", &s.ResourceID, isResourceID},
 	} {
 		value, err := q.one(parameter.name)
@@ -165,25 +167,6 @@ func (q query) selector() (Selector, error) {
 func isVersion(version, oldest string) bool {
 	_, err := time.Parse(time.DateOnly, version)
 	return err == nil && version >= oldest
-}
-
-func isGUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' {
-				return false
-			}
-			continue
-		}
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-			return false
-		}
-	}
-	return true
 }
 
 func isResourceID(s string) bool {

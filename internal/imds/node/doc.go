@@ -7,6 +7,8 @@
 // what is sent, and a spelling that the node's service might read in another way
 // never arrives there. Nothing below /metadata/identity passes, whatever the
 // list says and however it is written: the node's identities are not the pod's.
+// Parameters are on no list: Azure adds some, and whichever a request has, a path
+// that passes gives no token.
 //
 // # What passes unless told otherwise
 //
