@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -118,7 +120,10 @@ func testRedirected(t *testing.T) {
 	for language, program := range redirectedPrograms() {
 		t.Run(language, func(t *testing.T) {
 			defer p.expectRefused(t, 1)()
-			cmd := exec.Command(program[0], append(program[1:], managed.Identities)...)
+			// A metadata service that does not answer is asked for minutes.
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, program[0], append(program[1:], managed.Identities)...)
 			cmd.Env = cleanEnviron(append(a.podEnviron(t), a.identities(s, second)...)...)
 			judge(t, finish(t, cmd))
 		})
