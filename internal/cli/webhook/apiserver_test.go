@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -26,8 +28,10 @@ type apiServer struct {
 	patched chan struct{} // closed after the next patch
 	closed  chan struct{}
 
-	cold chan struct{} // if set, nothing is known of service accounts until it is closed
-	slow chan struct{} // tells of a read of service account "slow", and lets it end
+	version string        // minor version, 36 if empty
+	asked   atomic.Bool   // for it
+	cold    chan struct{} // if set, nothing is known of service accounts until it is closed
+	slow    chan struct{} // tells of a read of service account "slow", and lets it end
 }
 
 func startAPIServer(t *testing.T) *apiServer {
@@ -35,7 +39,8 @@ func startAPIServer(t *testing.T) *apiServer {
 	api := &apiServer{patched: make(chan struct{}), closed: make(chan struct{}), slow: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		answerJSON(w, `{"major":"1","minor":"36"}`)
+		api.asked.Store(true)
+		answerJSON(w, fmt.Sprintf(`{"major":"1","minor":%q}`, cmp.Or(api.version, "36")))
 	})
 	mux.HandleFunc("GET /api/v1/serviceaccounts", func(w http.ResponseWriter, r *http.Request) {
 		if api.cold != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -193,5 +194,32 @@ func TestWebhookLeavesNamespacesAlone(t *testing.T) {
 		if err != nil || !strings.Contains(string(answer), want) || !strings.Contains(string(answer), `"allowed":true`) {
 			t.Errorf("%s: got %s, %v, want %s", namespace, answer, err, want)
 		}
+	}
+}
+
+// TestWebhookFollowsTheVersion: the proxy is a sidecar container where all nodes
+// know them, and where the API server's version says nothing.
+func TestWebhookFollowsTheVersion(t *testing.T) {
+	asking := strings.Replace(review("wi-demo-sa"), `"labels"`, `"annotations":{"azure.workload.identity/inject-proxy-sidecar":"true"},"labels"`, 1)
+	for version, native := range map[string]bool{"31": false, "31+": false, "32-gke.7": true, "private-build": true, "36": true} {
+		t.Run(version, func(t *testing.T) {
+			api := startAPIServer(t)
+			api.version = version
+			r := start(t, api.kubeconfig(t), "--log-level=debug")
+			r.waitReady(t)
+			client := insecure(t)
+			waitFor(t, func() bool { // it has asked for the version
+				response, err := client.Post(r.review, "application/json", strings.NewReader(asking))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = response.Body.Close() }()
+				var answer struct{ Response struct{ Patch []byte } }
+				if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || len(answer.Response.Patch) == 0 {
+					t.Fatalf("got %+v, %v, want a patch", answer, err)
+				}
+				return api.asked.Load() && strings.Contains(string(answer.Response.Patch), `"restartPolicy":"Always"`) == native
+			})
+		})
 	}
 }

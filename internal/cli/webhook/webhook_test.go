@@ -48,7 +48,7 @@ func start(t *testing.T, kubeconfig string, args ...string) running {
 	started := make(chan Addresses, 1)
 	env := Env{
 		Args:   append([]string{"--listen=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", "--pprof-addr=127.0.0.1:0", "--drain-delay=0s", "--kubeconfig", kubeconfig}, args...),
-		Getenv: environment("AZURE_TENANT_ID=" + tenant), Stdout: io.Discard, Stderr: r.log, Version: "test",
+		Getenv: environment("AZURE_TENANT_ID="+tenant, "PROXY_IMAGE=proxy:1"), Stdout: io.Discard, Stderr: r.log, Version: "test",
 		Started: func(at Addresses) { started <- at },
 	}
 	go func() { r.code <- Main(ctx, env) }()
