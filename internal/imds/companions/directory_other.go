@@ -17,3 +17,15 @@ func openDirectory(string) (*directory, error) {
 func (*directory) close() {}
 
 func (*directory) each(func(pid int)) error { return nil }
+
+const hostsFile = "/etc/hosts"
+
+type hosts struct{}
+
+func openHosts(path string) (*hosts, error) {
+	return nil, fmt.Errorf("watching %s needs Linux, this is %s", path, runtime.GOOS)
+}
+
+func (*hosts) written() bool { return false }
+
+func (*hosts) close() {}

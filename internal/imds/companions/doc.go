@@ -15,10 +15,12 @@
 // message into each, from pods/UID/containers/NAME/RUN of its own folder, and
 // makes another for each run. That is the same for every container runtime and
 // version of cgroups, and it is there before the program runs, since a runtime
-// creates a container and starts it in two steps. Where there is no such mount,
+// creates a container and starts it in two steps. That one comes is announced:
+// the kubelet writes the pod's hosts file before. Where there is no such mount,
 // as in sandboxes with a kernel of their own, nobody is known, and the proxy does
 // not end: too late is better than too early.
 //
 // Source: https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html,
-// https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/kubelet/kuberuntime/kuberuntime_container.go.
+// https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/kubelet/kuberuntime/kuberuntime_container.go
+// and kubelet_pods.go beside its folder.
 package companions

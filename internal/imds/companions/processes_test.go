@@ -26,6 +26,9 @@ func newProcfs(t testing.TB) procfs {
 	p := procfs{t, t.TempDir()}
 	p.add(1, "0", "pause", "")
 	p.add(7, "0", "proxy", "azwi-proxy/e8a1")
+	if err := os.WriteFile(p.hosts(), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"sys", "7up", "self", "-3", "fs"} {
 		if err := os.Mkdir(filepath.Join(p.path, name), 0o755); err != nil {
 			t.Fatal(err)
@@ -33,6 +36,9 @@ func newProcfs(t testing.TB) procfs {
 	}
 	return p
 }
+
+// hosts is where the pod's hosts file would be.
+func (p procfs) hosts() string { return filepath.Join(p.path, "hosts") }
 
 // add adds a process of a program, of a run unless that is empty.
 func (p procfs) add(pid int, parent, program, run string) {

@@ -16,17 +16,23 @@ type Config struct {
 	Log *slog.Logger // required
 
 	proc  string                                     // "/proc" when empty
+	hosts string                                     // hostsFile when empty
 	self  int                                        // the process's own id when 0
 	now   func() time.Time                           // time.Now when nil
 	pause func(context.Context, time.Duration) error // sleeps when nil
 }
 
-// Pauses between two looks. A container that ends at once is there for 20 ms and
-// more, from when the runtime has made its mounts until its program has ended.
+// Pauses between two looks. A container that ends at once is there for some 20
+// ms, from when the runtime has made its mounts until its program has ended.
 const (
-	soon  = 10 * time.Millisecond  // while one may start, which must not be missed
-	later = 250 * time.Millisecond // while those that are there have to end
+	closely = 2 * time.Millisecond   // while the kubelet starts one
+	soon    = 25 * time.Millisecond  // while one may start, which the kubelet announces 50 ms before or earlier
+	later   = 250 * time.Millisecond // while those that are there have to end
 )
+
+// toCreate is how long a container may take from when the kubelet has announced
+// it by the hosts file until its program runs.
+const toCreate = 10 * time.Second
 
 // errNotShared says that the pod's containers do not share their process namespace.
 var errNotShared = errors.New("the containers of the pod do not share their process namespace (shareProcessNamespace)")
@@ -51,6 +57,9 @@ func (c Config) watch() *watch {
 	if c.proc == "" {
 		c.proc = "/proc"
 	}
+	if c.hosts == "" {
+		c.hosts = hostsFile
+	}
 	if c.self == 0 {
 		c.self = os.Getpid()
 	}
@@ -66,6 +75,7 @@ func (c Config) watch() *watch {
 type watch struct {
 	Config
 	decision *decision
+	told     time.Time // when the kubelet last announced a container
 }
 
 // run looks until it is over.
@@ -78,6 +88,11 @@ func (w *watch) run(ctx context.Context) error {
 		return err
 	}
 	defer processes.close()
+	announced, err := openHosts(w.hosts)
+	if err != nil { // its user has too many, for instance
+		w.Log.Warn("a container that ends at once may be missed", "error", err.Error())
+	}
+	defer announced.close()
 	for {
 		running, unknown, err := processes.look()
 		if err != nil {
@@ -88,14 +103,23 @@ func (w *watch) run(ctx context.Context) error {
 			w.Log.Info("the proxy ends: "+why, "containers", w.Names, "unseen", w.decision.unseen())
 			return nil
 		}
-		interval := later
-		if w.decision.changes(now) {
-			interval = soon
+		if announced.written() {
+			w.told = now
 		}
-		if err := w.pause(ctx, interval); err != nil {
+		if err := w.pause(ctx, w.interval(now)); err != nil {
 			return err
 		}
 	}
+}
+
+func (w *watch) interval(now time.Time) time.Duration {
+	switch {
+	case !w.decision.changes(now):
+		return later
+	case now.Sub(w.told) < toCreate:
+		return closely
+	}
+	return soon
 }
 
 // newPause returns a sleep that makes no garbage.

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func wait(ctx context.Context, fs procfs, s *script, restarts bool) (string, err
 	var log bytes.Buffer
 	err := Wait(ctx, Config{
 		Names: []string{"main", "other"}, Restarts: restarts, Log: slog.New(slog.NewTextHandler(&log, nil)),
-		proc: fs.path, self: 7, now: func() time.Time { return s.now }, pause: s.pause,
+		proc: fs.path, hosts: fs.hosts(), self: 7, now: func() time.Time { return s.now }, pause: s.pause,
 	})
 	return log.String(), err
 }
@@ -59,6 +61,33 @@ func TestWait(t *testing.T) {
 	}
 	if len(s.pauses) != 5 || s.pauses[2] != soon || s.pauses[3] != later {
 		t.Errorf("got pauses %v, want short ones until both have been seen", s.pauses)
+	}
+}
+
+// TestWaitAnnounced: after the kubelet has written the hosts file it looks closely.
+func TestWaitAnnounced(t *testing.T) {
+	fs := newProcfs(t)
+	write := func() {
+		if err := os.WriteFile(fs.hosts(), []byte("127.0.0.1 localhost\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	s := &script{now: time.Now(), events: []func(){
+		func() {},
+		write,
+		func() {},
+		func() { fs.add(20, "0", "main", "main/01"); fs.add(21, "0", "other", "other/01") },
+		func() { fs.remove(20); fs.remove(21) },
+	}}
+	if _, err := wait(t.Context(), fs, s, false); err != nil {
+		t.Fatal(err)
+	}
+	if want := []time.Duration{soon, soon, closely, closely, later}; !slices.Equal(s.pauses, want) {
+		t.Errorf("got pauses %v, want %v", s.pauses, want)
+	}
+	w := Config{Names: []string{"main"}, now: func() time.Time { return s.now }}.watch()
+	if w.told = s.now.Add(-toCreate); w.interval(s.now) != soon {
+		t.Errorf("long after: got %s, want %s", w.interval(s.now), soon)
 	}
 }
 
@@ -110,6 +139,22 @@ type warned struct {
 func (w *warned) Write(text []byte) (int, error) {
 	defer w.on()
 	return w.Buffer.Write(text)
+}
+
+// TestWaitWithoutHosts: it goes without being told.
+func TestWaitWithoutHosts(t *testing.T) {
+	fs := newProcfs(t)
+	if err := os.Remove(fs.hosts()); err != nil {
+		t.Fatal(err)
+	}
+	s := &script{now: time.Now(), events: []func(){
+		func() { fs.add(20, "0", "main", "main/01"); fs.add(21, "0", "other", "other/01") },
+		func() { fs.remove(20); fs.remove(21) },
+	}}
+	log, err := wait(t.Context(), fs, s, false)
+	if err != nil || !strings.Contains(log, "may be missed") || s.pauses[0] != soon {
+		t.Errorf("got %v, pauses %v and log %s", err, s.pauses, log)
+	}
 }
 
 // TestWaitEnds: with the context, while it pauses in earnest.
