@@ -119,8 +119,8 @@ func checkPatch(c arm.Change) error {
 
 var (
 	version   = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
-	dnsPrefix = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9-]{0,52}[a-zA-Z0-9]$`)
-	groupName = regexp.MustCompile(`^[\w.()-]{0,79}[\w()-]$`)
+	dnsPrefix = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$`)
+	groupName = regexp.MustCompile(`^[\w.()-]*[\w()-]$`)
 )
 
 // validate refuses what AKS refuses.
@@ -132,11 +132,11 @@ func (p properties) validate(before *properties) error {
 	switch {
 	case p.prefix() == "":
 		return missing("dnsPrefix")
-	case !dnsPrefix.MatchString(p.prefix()):
+	case len(p.prefix()) > 54 || !dnsPrefix.MatchString(p.prefix()):
 		return invalid(name, fmt.Sprintf("'%.64s' must be 1 to 54 letters, digits and hyphens and begin and end with a letter or digit", p.prefix()))
 	case p.KubernetesVersion != "" && !version.MatchString(p.KubernetesVersion):
 		return invalid("kubernetesVersion", fmt.Sprintf("'%.64s' must be of the form 1.33 or 1.33.2", p.KubernetesVersion))
-	case p.NodeResourceGroup != "" && !groupName.MatchString(p.NodeResourceGroup):
+	case p.NodeResourceGroup != "" && (len(p.NodeResourceGroup) > 80 || !groupName.MatchString(p.NodeResourceGroup)):
 		return invalid("nodeResourceGroup", fmt.Sprintf("'%.100s' is no name of a resource group", p.NodeResourceGroup))
 	case p.AADProfile != nil && p.AADProfile.TenantID != "" && !chain.IsGUID(p.AADProfile.TenantID):
 		return invalid("aadProfile.tenantID", fmt.Sprintf("'%.64s' is not a GUID", p.AADProfile.TenantID))

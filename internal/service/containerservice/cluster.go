@@ -113,10 +113,11 @@ func (s *Clusters) clusterType() *arm.Type {
 	return t
 }
 
-var clusterName = regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]$`)
+// clusterName has no length: a pattern that counts is compiled to as many copies.
+var clusterName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$`)
 
 func checkClusterName(name string) error {
-	if !clusterName.MatchString(name) {
+	if len(name) > 63 || !clusterName.MatchString(name) {
 		return invalid("resourceName", fmt.Sprintf("'%.64s' must be 1 to 63 letters, digits, underscores and hyphens and begin and end with a letter or digit", name))
 	}
 	return nil

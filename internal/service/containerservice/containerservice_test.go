@@ -152,6 +152,7 @@ func TestClusterValidation(t *testing.T) {
 		"no_prefix":      {"dnsPrefix": nil},
 		"prefix_of_dots": {"dnsPrefix": "a.b"},
 		"long_prefix":    {"dnsPrefix": strings.Repeat("a", 55)},
+		"node_group":     {"nodeResourceGroup": strings.Repeat("g", 81)},
 		"prefix_number":  {"dnsPrefix": 5},
 		"version":        {"kubernetesVersion": "latest"},
 		"version_number": {"kubernetesVersion": 1.33},

@@ -50,10 +50,11 @@ func Types(o Options) []*arm.Type {
 
 type handlers struct{ Options }
 
-var identityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`)
+// identityName has no length: a pattern that counts is compiled to as many copies.
+var identityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
 func checkIdentityName(name string) error {
-	if !identityName.MatchString(name) {
+	if len(name) < 3 || len(name) > 128 || !identityName.MatchString(name) {
 		return badIdentityName.New(name)
 	}
 	return nil

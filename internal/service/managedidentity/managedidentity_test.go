@@ -74,7 +74,13 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	w.Want(armtest.Request{Method: "PUT", Path: identity, Body: `{"location":"westeurope","properties":{"isolationScope":"Planet"}}`}, 400, "InvalidRequestContent")
-	w.Want(armtest.Request{Method: "PUT", Path: identities + "/-x", Body: `{"location":"westeurope"}`}, 400, "InvalidIdentityName")
+	for _, name := range []string{"-xx", "xx", strings.Repeat("x", 129)} {
+		w.Want(armtest.Request{Method: "PUT", Path: identities + "/" + name, Body: `{"location":"westeurope"}`}, 400, "InvalidIdentityName")
+	}
+	for _, name := range []string{"xxx", strings.Repeat("x", 128)} {
+		w.Want(armtest.Request{Method: "PUT", Path: identities + "/" + name, Body: `{"location":"westeurope"}`}, 201, "")
+		w.Want(armtest.Request{Method: "DELETE", Path: identities + "/" + name}, 200, "")
+	}
 	w.Want(armtest.Request{Method: "PUT", Path: identity, As: armtest.Reader, Body: `{"location":"westeurope"}`}, 403, "AuthorizationFailed")
 	w.Want(armtest.Request{Path: identities, As: armtest.Nobody}, 403, "AuthorizationFailed")
 	if got := w.Want(armtest.Request{Path: armtest.S + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"}, 200, "").Get("value.0.name"); got != "uai" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/store"
@@ -58,11 +59,13 @@ func (n *Networks) Types() []*arm.Type {
 	}
 }
 
-var name = regexp.MustCompile(`^[\p{L}\p{N}_]$|^[\p{L}\p{N}_][\p{L}\p{N}_.-]{0,78}[\p{L}\p{N}_]$`)
+// name has no length: a pattern that counts is compiled to as many copies.
+var name = regexp.MustCompile(`^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}_])?$`)
 
 func checkName(s string) error {
-	if !name.MatchString(s) {
-		return badName.New(fmt.Sprintf("%.100s", s), 80)
+	const most = 80
+	if utf8.RuneCountInString(s) > most || !name.MatchString(s) {
+		return badName.New(fmt.Sprintf("%.100s", s), most)
 	}
 	return nil
 }

@@ -135,6 +135,7 @@ func TestPrefixes(t *testing.T) {
 		"no_list":          {vnet + "/subnets/x", `{"properties":{"addressPrefixes":"10.0.2.0/24"}}`, "InvalidRequestFormat"},
 		"number":           {vnet + "/subnets/x", `{"properties":{"addressPrefixes":[7]}}`, "InvalidRequestFormat"},
 		"bad_name":         {vnet + "/subnets/-x", subnetBody("10.0.2.0/24"), "InvalidResourceName"},
+		"long_name":        {vnet + "/subnets/" + strings.Repeat("x", 81), subnetBody("10.0.2.0/24"), "InvalidResourceName"},
 		"no_endpoint":      {vnet + "/subnets/x", `{"properties":{"addressPrefix":"10.0.2.0/24","serviceEndpoints":[{}]}}`, "InvalidRequestFormat"},
 		"no_delegation":    {vnet + "/subnets/x", `{"properties":{"addressPrefix":"10.0.2.0/24","delegations":[{"name":"d"}]}}`, "InvalidRequestFormat"},
 		"space_missing":    {provider + "virtualNetworks/v2", `{` + at + `,"properties":{}}`, "InvalidRequestFormat"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aksess/aksess/internal/arm"
 	"github.com/aksess/aksess/internal/azapi"
@@ -13,8 +14,9 @@ import (
 )
 
 // groupName is the form of a resource group's name
-// (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
-var groupName = regexp.MustCompile(`^[\p{L}\p{N}_().-]{0,89}[\p{L}\p{N}_()-]$`)
+// (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules)
+// but for its length: a pattern that counts is compiled to as many copies.
+var groupName = regexp.MustCompile(`^[\p{L}\p{N}_().-]*[\p{L}\p{N}_()-]$`)
 
 // maxAttempts bounds how often a write starts again because another one was faster.
 const maxAttempts = 20
@@ -79,7 +81,7 @@ func (h *handlers) putGroup(w http.ResponseWriter, r *azapi.Request) error {
 		return err
 	}
 	name := r.Param("group")
-	if !groupName.MatchString(name) {
+	if utf8.RuneCountInString(name) > 90 || !groupName.MatchString(name) {
 		return badGroupName.New(name)
 	}
 	subscription, err := h.Resources.Subscription(r.Context(), r.Param("subscription"))
