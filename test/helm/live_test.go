@@ -212,3 +212,43 @@ func TestRenderingIsSteady(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesAreWhereTheyBelong: what is passed on as it is arrives as it is.
+func TestValuesAreWhereTheyBelong(t *testing.T) {
+	object := func(key, value string) map[string]any { return map[string]any{key: value} }
+	pod := func(path ...any) []any { return append([]any{"spec", "template", "spec"}, path...) }
+	for _, test := range []struct {
+		value string
+		to    any
+		id    string
+		at    []any
+	}{
+		{"nodeSelector", map[string]any{"kubernetes.io/os": "linux", "pool": "system"}, deployment, pod("nodeSelector")},
+		{"tolerations", []any{object("key", "CriticalAddonsOnly")}, deployment, pod("tolerations")},
+		{"affinity", map[string]any{"nodeAffinity": map[string]any{}}, deployment, pod("affinity")},
+		{"topologySpreadConstraints", []any{object("topologyKey", "zone")}, deployment, pod("topologySpreadConstraints")},
+		{"imagePullSecrets", []any{object("name", "registry")}, deployment, pod("imagePullSecrets")},
+		{"priorityClassName", "high", deployment, pod("priorityClassName")},
+		{"terminationGracePeriodSeconds", 60, deployment, pod("terminationGracePeriodSeconds")},
+		{"resources", map[string]any{"limits": map[string]any{"memory": "1Gi"}, "requests": map[string]any{"cpu": "1", "memory": "1Gi"}}, deployment, pod("containers", 0, "resources")},
+		{"extraVolumes", []any{object("name", "scratch")}, deployment, pod("volumes")},
+		{"extraVolumeMounts", []any{map[string]any{"name": "scratch", "mountPath": "/scratch"}}, deployment, pod("containers", 0, "volumeMounts")},
+		{"podLabels.team", "platform", deployment, []any{"spec", "template", "metadata", "labels", "team"}},
+		{"podAnnotations.team", "platform", deployment, []any{"spec", "template", "metadata", "annotations", "team"}},
+		{"revisionHistoryLimit", 3, deployment, []any{"spec", "revisionHistoryLimit"}},
+		{"replicaCount", 3, deployment, []any{"spec", "replicas"}},
+		{"strategy", object("type", "Recreate"), deployment, []any{"spec", "strategy"}},
+		{"service.annotations", object("a", "b"), "Service/aksess-webhook", []any{"metadata", "annotations"}},
+		{"service.type", "NodePort", "Service/aksess-webhook", []any{"spec", "type"}},
+		{"serviceAccount.annotations", object("a", "b"), "ServiceAccount/aksess-webhook", []any{"metadata", "annotations"}},
+		{"mutatingWebhookAnnotations", object("a", "b"), configuration, []any{"metadata", "annotations"}},
+		{"failurePolicy", "Ignore", configuration, []any{"webhooks", 0, "failurePolicy"}},
+		{"timeoutSeconds", 9, configuration, []any{"webhooks", 0, "timeoutSeconds"}},
+		{"podDisruptionBudget.minAvailable", 1, "PodDisruptionBudget/aksess-webhook", []any{"spec", "minAvailable"}},
+	} {
+		got := asJSON(t, render(t, with(test.value, test.to)).at(t, test.id, test.at...))
+		if want := asJSON(t, test.to); got != want {
+			t.Errorf("%s: got %s at %v, want %s", test.value, got, test.at, want)
+		}
+	}
+}
