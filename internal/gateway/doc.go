@@ -6,7 +6,7 @@
 //	                    └ else: plain HTTP                           ├→ Handler
 //	                            ├ CONNECT, served host, port 443: TLS┘
 //	                            ├ CONNECT or http://, other host     → 403, or passed through
-//	                            ├ http://169.254.169.254             → Plain (IMDS)
+//	                            ├ http://169.254.169.254, or CONNECT → Plain (IMDS)
 //	                            └ origin form, own address           → Control
 //
 // It owns which names are served (one list, which is also the name constraint

@@ -24,7 +24,7 @@ const DefaultLoopbackOrigin = "203.0.113.10"
 type Gateway struct {
 	CA      *CA          // signs for the served names; required
 	Handler http.Handler // every request to a served host; required, see the package comment for what it may rely on
-	Plain   http.Handler // requests to http://169.254.169.254; 403 when nil. RemoteAddr is the real peer
+	Plain   http.Handler // requests to http://169.254.169.254, in absolute form or after CONNECT; 403 when nil. RemoteAddr is the real peer
 	Control http.Handler // plain requests to the listener's own address; 404 when nil. RemoteAddr is the real peer
 
 	// ControlNames are the host names, beside localhost and IP addresses, by

@@ -184,6 +184,9 @@ func TestNoPlainAndNoControl(t *testing.T) {
 	if code, _ := get(t, c, "http://169.254.169.254/x"); code != http.StatusForbidden {
 		t.Errorf("metadata: got %d, want 403", code)
 	}
+	if got := exchange(t, f.dialPlain(t), "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 403") {
+		t.Errorf("metadata by CONNECT: got %q, want 403", got)
+	}
 	c = f.client(t, func(tr *http.Transport) { tr.Proxy = nil })
 	if code, _ := get(t, c, "http://"+f.Addr().String()+"/"); code != http.StatusNotFound {
 		t.Errorf("control: got %d, want 404", code)

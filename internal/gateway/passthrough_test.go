@@ -86,7 +86,7 @@ func TestPassthroughKeepsItsLimits(t *testing.T) {
 	tests := []struct{ name, request, want string }{
 		{"served-other-port", "CONNECT a.vault.azure.net:8443 HTTP/1.1\r\nHost: a\r\n\r\n", "port 443 only"},
 		{"served-in-the-clear", "GET http://a.vault.azure.net/ HTTP/1.1\r\nHost: a\r\n\r\n", "over https only"},
-		{"metadata", "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n", "link-local"},
+		{"metadata-by-connect", "CONNECT 169.254.169.254:8080 HTTP/1.1\r\nHost: a\r\n\r\n", "link-local"},
 		{"metadata-other-port", "GET http://169.254.169.254:8080/ HTTP/1.1\r\nHost: a\r\n\r\n", "link-local"},
 		{"metadata-mapped", "CONNECT [::ffff:169.254.169.254]:80 HTTP/1.1\r\nHost: a\r\n\r\n", "link-local"},
 		{"wire-server", "GET http://168.63.129.16/machine HTTP/1.1\r\nHost: a\r\n\r\n", "wire service"},

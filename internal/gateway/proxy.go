@@ -9,7 +9,8 @@ import (
 )
 
 // metadataHost is the address of the instance metadata service on every Azure
-// machine; clients reach it over plain HTTP, through HTTP_PROXY when set.
+// machine; clients reach it over plain HTTP, through HTTP_PROXY when set, or by
+// CONNECT.
 const metadataHost = "169.254.169.254"
 
 // servePlain answers what arrives in the clear.
@@ -36,7 +37,9 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("CONNECT %q: has a body, want none", to))
 	case g.CA.names.serves(to.host) && to.port == 443:
-		g.terminate(w, r, to)
+		g.take(w, r, to, g.tunneled)
+	case isMetadata(to) && g.Plain != nil: // Java's SDK sends http through an HTTPS proxy this way
+		g.take(w, r, to, g.plain)
 	case g.CA.names.serves(to.host):
 		g.refuseHost(w, r, to, fmt.Sprintf("CONNECT %s: %s is served on port 443 only", to, to.host))
 	case g.Passthrough:
@@ -46,8 +49,9 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// terminate turns the connection into one that speaks TLS to a served host.
-func (g *Gateway) terminate(w http.ResponseWriter, r *http.Request, to authority) {
+// take turns the connection into one to a served host, for the server behind
+// the handoff.
+func (g *Gateway) take(w http.ResponseWriter, r *http.Request, to authority, server *handoff) {
 	c, err := hijack(w, r)
 	if err != nil {
 		g.Logger.Debug("taking over a proxy connection", "host", to.host, "err", err)
@@ -58,7 +62,7 @@ func (g *Gateway) terminate(w http.ResponseWriter, r *http.Request, to authority
 		c.Close()
 		return
 	}
-	g.tunneled.deliver(c)
+	server.deliver(c)
 }
 
 func established(c *conn) error {

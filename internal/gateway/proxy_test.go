@@ -24,7 +24,8 @@ func TestConnectTargets(t *testing.T) {
 		{"suffix-inside-a-label", "CONNECT evilvault.azure.net:443 HTTP/1.1\r\nHost: a\r\n\r\n", "403 --passthrough"},
 		{"suffix-in-front", "CONNECT vault.azure.net.evil.example:443 HTTP/1.1\r\nHost: a\r\n\r\n", "403 --passthrough"},
 		{"ipv4", "CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: a\r\n\r\n", "403 refused 127.0.0.1:443"},
-		{"metadata", "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n", "403 refused 169.254.169.254:80"},
+		{"metadata", "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n", ok},
+		{"metadata-other-port", "CONNECT 169.254.169.254:443 HTTP/1.1\r\nHost: a\r\n\r\n", "403 refused 169.254.169.254:443"},
 		{"ipv6", "CONNECT [::1]:443 HTTP/1.1\r\nHost: a\r\n\r\n", "403 refused [::1]:443"},
 		{"ipv6-zone", "CONNECT [fe80::1%25eth0]:443 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 		{"ipv6-without-brackets", "CONNECT ::1:443 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
@@ -84,6 +85,34 @@ func TestTLSSentAlongWithConnect(t *testing.T) {
 	}
 	if _, body := status(t, resp); !strings.Contains(body, "GET /x host=a.vault.azure.net") {
 		t.Errorf("got %q, want the handler's answer", body)
+	}
+}
+
+// Java's SDK asks a proxy for CONNECT whatever the scheme, so it reaches the
+// metadata service in the clear through one.
+func TestMetadataByConnect(t *testing.T) {
+	f := start(t, nil)
+	c := f.dialPlain(t)
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	ask := func(request string) *http.Response {
+		t.Helper()
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, &http.Request{Method: strings.Fields(request)[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	if got := ask("CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n"); got.StatusCode != http.StatusOK {
+		t.Fatalf("CONNECT: got %s, want 200", got.Status)
+	}
+	for range 2 {
+		if code, body := status(t, ask("GET /x HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")); code != http.StatusOK || !strings.Contains(body, "plain /x host=169.254.169.254") {
+			t.Errorf("got %d %q, want the metadata service's answer", code, body)
+		}
 	}
 }
 
