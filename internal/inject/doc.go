@@ -14,8 +14,9 @@
 //
 // [Handler] serves the decision as an admission webhook, [Certificates] makes
 // and renews the certificate it is served with, [Acceptance] knows whether API
-// servers would accept it; [Warner] serves what Suspect says. Reading service accounts from a cluster, keeping
-// certificates in it and publishing the CA bundle is the work of the kube
-// subpackage, counting that of metrics: this package imports nothing of
+// servers would accept it; [Warner] serves what Suspect says. What is observed
+// of each request is [Reviewed]. Reading service accounts from a cluster, keeping
+// certificates in it, publishing the CA bundle and writing Events is the work of
+// the kube subpackage, counting that of metrics: this package imports nothing of
 // Kubernetes, so that programs without a cluster can use it.
 package inject

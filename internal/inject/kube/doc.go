@@ -1,7 +1,7 @@
 // Package kube is the webhook's connection to its cluster: it finds service
 // accounts for inject's decision, keeps certificates in Secrets, has one replica
-// lead, publishes the CA bundle in the webhook's own configuration, and asks the
-// API server what it knows of sidecar containers.
+// lead, publishes the CA bundle in the webhook's own configuration, writes Events
+// about warnings, and asks the API server what it knows of sidecar containers.
 //
 // It decides nothing about pods, and no other package of the webhook imports
 // client-go. Of a service account only the metadata is ever fetched and only
