@@ -3,12 +3,10 @@
 // goes through, and the bounds.
 //
 // What passes is built, not copied: a path that was found on the list letter by
-// letter, the query as it was understood, a few headers. So what was checked is
-// what is sent, and a spelling that the node's service might read in another way
-// never arrives there. Nothing below /metadata/identity passes, whatever the
+// letter, a few parameters as they were understood, a few headers. So what was
+// checked is what is sent, and a spelling that the node's service might read in
+// another way never arrives there. Nothing below /metadata/identity passes, whatever the
 // list says and however it is written: the node's identities are not the pod's.
-// Parameters are on no list: Azure adds some, and whichever a request has, a path
-// that passes gives no token.
 //
 // # What passes unless told otherwise
 //

@@ -126,11 +126,17 @@ func (s *Service) build(r *http.Request) (*http.Request, *imds.Error) {
 	if r.URL.RawPath != "" || !isPlain(path) || IsIdentity(path) || !s.allows(r.Method, path) {
 		return nil, imds.NotFound()
 	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
+	asked, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("The query cannot be read")
 	}
-	target := url.URL{Scheme: "http", Host: s.address, Path: path, RawQuery: values.Encode()}
+	query := url.Values{}
+	for _, name := range parameters() {
+		if values, ok := asked[name]; ok {
+			query[name] = values
+		}
+	}
+	target := url.URL{Scheme: "http", Host: s.address, Path: path, RawQuery: query.Encode()}
 	body, refusal := readBody(r)
 	if refusal != nil {
 		return nil, refusal

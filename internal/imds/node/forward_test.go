@@ -69,13 +69,13 @@ func TestPasses(t *testing.T) {
 		w.WriteHeader(http.StatusNonAuthoritativeInfo)
 		_, _ = io.WriteString(w, `{"compute":{}}`)
 	})
-	response, body := send(t, http.MethodGet, front+"/metadata/instance/compute?format=json&api-version=2021-02-01&b=%2F&b=%20", "",
+	response, body := send(t, http.MethodGet, front+"/metadata/instance/compute?format=json&api-version=2021-02-01&nonce=%2F&nonce=%20&resource=r&API-Version=1&extended=true", "",
 		"Metadata", "TRUE", "Accept", "*/*", "User-Agent", "curl/8", "Cookie", "secret", "Authorization", "Bearer x", "Proxy-Authorization", "y",
 		"X-Custom", "z", "Accept-Encoding", "gzip", "Keep-Alive", "a", "Te", "trailers", "Upgrade", "h2c", "X-Ms-Client-Request-Id", "id", "If-None-Match", "e", "Connection", "x, if-none-match")
 	if body != `{"compute":{}}` || response.StatusCode != http.StatusNonAuthoritativeInfo {
 		t.Errorf("got %d %s", response.StatusCode, body)
 	}
-	if got.RequestURI != "/metadata/instance/compute?api-version=2021-02-01&b=%2F&b=+&format=json" {
+	if got.RequestURI != "/metadata/instance/compute?api-version=2021-02-01&extended=true&format=json&nonce=%2F&nonce=+" {
 		t.Errorf("got %s", got.RequestURI)
 	}
 	want := http.Header{"Metadata": {"true"}, "Accept": {"*/*"}, "User-Agent": {"curl/8"}, "X-Ms-Client-Request-Id": {"id"}, LoopHeader: {"1"}}

@@ -5,6 +5,11 @@ import (
 	"strings"
 )
 
+// parameters pass to the node: those that Azure documents for its categories but
+// identity, and extended, which cloud-init sends. The node's service does without
+// any other.
+func parameters() []string { return []string{"api-version", "format", "nonce", "extended"} }
+
 // requestHeaders pass to the node. Everything else is the pod's own business.
 func requestHeaders() []string {
 	return []string{"Accept", "Content-Type", "User-Agent", "If-None-Match", "X-Ms-Client-Request-Id"}

@@ -265,9 +265,9 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("%s: %q got a token: %q", name, raw, answer)
 		}
 	})
-	plain := regexp.MustCompile(`^(GET|HEAD|POST) /metadata/(instance|versions|loadbalancer|scheduledevents|attested)(/[A-Za-z0-9._~-]+)*/? HTTP/1\.1\r\n`)
+	plain := regexp.MustCompile(`^(GET|HEAD|POST) /metadata/(instance|versions|loadbalancer|scheduledevents|attested)(/[A-Za-z0-9._~-]+)*/?(\?api-version=2018-02-01)? HTTP/1\.1\r\n`)
 	for _, head := range m.arrived() {
-		if line, _, _ := strings.Cut(head, "\n"); !plain.MatchString(strings.ReplaceAll(line, "?api-version=2018-02-01&resource=r", "") + "\n") {
+		if line, _, _ := strings.Cut(head, "\n"); !plain.MatchString(line + "\n") {
 			t.Errorf("%q reached the node", head)
 		}
 		if strings.Contains(strings.ToLower(head), "identity") || strings.Contains(strings.ToLower(head), "token") {
