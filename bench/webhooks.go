@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,18 +34,22 @@ func (k *kubernetes) launch(command *exec.Cmd, in *cgroup, log string) (*webhook
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	command.Stdout, command.Stderr = file, file
+	// By a pipe, as in a container: the pages of a file that it writes itself would
+	// count as its memory, and fill 30 MiB within minutes.
+	output := struct{ io.Writer }{file}
+	command.Stdout, command.Stderr = output, output
 	if in != nil {
 		command = in.wrap(command)
 	}
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
+		_ = file.Close()
 		return nil, err
 	}
 	w := &webhook{command: command, ended: make(chan struct{})}
 	go func() {
 		_ = command.Wait()
+		_ = file.Close()
 		close(w.ended)
 	}()
 	return w, nil
