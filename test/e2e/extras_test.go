@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -152,18 +151,6 @@ func testResourcesOfThePod(t *testing.T, cluster *e2e.Cluster) {
 	}
 }
 
-// warningLog collects what kubectl would print.
-type warningLog struct {
-	mu    sync.Mutex
-	texts []string
-}
-
-func (w *warningLog) HandleWarningHeader(_ int, _ string, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.texts = append(w.texts, text)
-}
-
 // suspectDeployment needs a namespace, further labels of its pods and a service account.
 const suspectDeployment = `
 apiVersion: apps/v1
@@ -193,7 +180,7 @@ func testWarnings(t *testing.T, cluster *e2e.Cluster) {
 			`label azure.workload.identity/use does nothing on ServiceAccount "labelled": add azure.workload.identity/use: "true" to the labels of its pods`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var heard warningLog
+			var heard e2e.Warnings
 			config := rest.CopyConfig(cluster.Config)
 			config.WarningHandler = &heard
 			client, err := dynamic.NewForConfig(config)
@@ -213,8 +200,8 @@ func testWarnings(t *testing.T, cluster *e2e.Cluster) {
 			if c.want != "" {
 				want = []string{c.want}
 			}
-			if !slices.Equal(heard.texts, want) {
-				t.Errorf("warnings: got %q, want %q", heard.texts, want)
+			if !slices.Equal(heard.Texts(), want) {
+				t.Errorf("warnings: got %q, want %q", heard.Texts(), want)
 			}
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -148,22 +147,10 @@ func (w *world) checkEndsAfter(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// warningLog collects what kubectl would print.
-type warningLog struct {
-	mu    sync.Mutex
-	texts []string
-}
-
-func (w *warningLog) HandleWarningHeader(_ int, _ string, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.texts = append(w.texts, text)
-}
-
 // checkWarnings checks that whoever creates such a pod is told what it costs.
 func (w *world) checkWarnings(t *testing.T) {
 	t.Helper()
-	var heard warningLog
+	var heard e2e.Warnings
 	config := rest.CopyConfig(w.node.Config)
 	config.WarningHandler = &heard
 	client, err := kubernetes.NewForConfig(config)
@@ -180,8 +167,8 @@ func (w *world) checkWarnings(t *testing.T) {
 		t.Errorf("shareProcessNamespace: got %v, want true", shared)
 	}
 	for _, want := range []string{`init container "first" runs before the proxy`, "they share a process namespace"} {
-		if !slices.ContainsFunc(heard.texts, func(text string) bool { return strings.Contains(text, want) }) {
-			t.Errorf("warnings: got %q, want one with %q", heard.texts, want)
+		if !slices.ContainsFunc(heard.Texts(), func(text string) bool { return strings.Contains(text, want) }) {
+			t.Errorf("warnings: got %q, want one with %q", heard.Texts(), want)
 		}
 	}
 }

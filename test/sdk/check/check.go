@@ -5,6 +5,8 @@ package check
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,4 +55,22 @@ func Refused(err error, status int, code string) error {
 		return fmt.Errorf("got %d %s (%w), want %d %s", refusal.StatusCode, refusal.ErrorCode, err, status, code)
 	}
 	return nil
+}
+
+// Identity is the client id and object id that an access token says it is for.
+// The signature is the service's to check.
+func Identity(accessToken string) (clientID, objectID string, err error) {
+	parts := strings.Split(accessToken, ".")
+	if len(parts) != 3 {
+		return "", "", fmt.Errorf("the access token has %d parts, want 3", len(parts))
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", "", fmt.Errorf("claims of the access token: %w", err)
+	}
+	var claims struct{ AppID, OID string }
+	if err := json.Unmarshal(text, &claims); err != nil {
+		return "", "", fmt.Errorf("claims of the access token: %w", err)
+	}
+	return claims.AppID, claims.OID, nil
 }

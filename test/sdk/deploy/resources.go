@@ -2,11 +2,8 @@ package deploy
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -16,6 +13,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+
+	"github.com/aksess/aksess/test/sdk/check"
 )
 
 // whoami reads the deployer's object id where a program can: in its own token.
@@ -24,22 +23,14 @@ func (d *deployment) whoami(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := strings.Split(token.Token, ".")
-	if len(parts) != 3 {
-		return fmt.Errorf("the access token has %d parts, want 3", len(parts))
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	client, object, err := check.Identity(token.Token)
 	if err != nil {
 		return err
 	}
-	var claims struct{ OID, AppID string }
-	if err := json.Unmarshal(text, &claims); err != nil {
-		return err
+	if client != d.Deployer.ClientID || object == "" {
+		return fmt.Errorf("the access token is for appid %q and oid %q, want appid %q", client, object, d.Deployer.ClientID)
 	}
-	if claims.AppID != d.Deployer.ClientID || claims.OID == "" {
-		return fmt.Errorf("the access token is for appid %q and oid %q, want appid %q", claims.AppID, claims.OID, d.Deployer.ClientID)
-	}
-	d.objectID = claims.OID
+	d.objectID = object
 	return nil
 }
 

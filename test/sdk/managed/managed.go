@@ -6,8 +6,6 @@ package managed
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,26 +99,18 @@ func (want identity) works(ctx context.Context, credential azcore.TokenCredentia
 	if err != nil {
 		return err
 	}
-	parts := strings.Split(token.Token, ".")
-	if len(parts) != 3 {
-		return fmt.Errorf("the access token has %d parts, want 3", len(parts))
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	client, principal, err := check.Identity(token.Token)
 	if err != nil {
 		return err
 	}
-	var claims struct{ AppID, OID string }
-	if err := json.Unmarshal(text, &claims); err != nil {
+	if err := check.Equal("appid and oid", identity{client, principal}, want); err != nil {
 		return err
 	}
-	if err := check.Equal("appid and oid", identity{claims.AppID, claims.OID}, want); err != nil {
-		return err
-	}
-	client, err := azsecrets.NewClient(os.Getenv(dataplane.EnvVault), credential, nil)
+	vault, err := azsecrets.NewClient(os.Getenv(dataplane.EnvVault), credential, nil)
 	if err != nil {
 		return err
 	}
-	got, err := client.GetSecret(ctx, "DemoSecret", "", nil)
+	got, err := vault.GetSecret(ctx, "DemoSecret", "", nil)
 	if err != nil {
 		return err
 	}
